@@ -1,0 +1,21 @@
+"""The exception tree: every error says what, where and what to do, and whose fault it is."""
+
+
+class ModelSecError(Exception):
+    """Root of every exception that modelsec raises on purpose."""
+
+
+class ConfigurationError(ModelSecError):
+    """The caller asked for something that cannot be: fix the call, the policy or the file."""
+
+
+class StoreError(ModelSecError):
+    """The store did not answer, answered too late, or holds a value that is not ours."""
+
+
+class ScorerError(ModelSecError):
+    """A signal scorer raised or returned something that is not a score."""
+
+
+class PluginError(ModelSecError):
+    """An entry point could not be found, told apart from another, or loaded."""

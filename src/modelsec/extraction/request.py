@@ -1,0 +1,161 @@
+"""Reading an OpenAI-style body leniently: whatever comes, in bounded time, without an exception.
+
+The rule for hostile input: a field that cannot be read counts as left out, so that mangling a
+field never lowers a score. Text that cannot be read is the empty text, which repeats.
+"""
+
+import math
+from collections.abc import Iterator, Mapping
+
+from modelsec.protocols import Fingerprints, InferenceRequest
+from modelsec.text import MAX_CHARACTERS, canonical
+
+_TOKEN_LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
+_BACKGROUND_ROLES = ("system", "developer")
+_MAX_MESSAGES = 256
+_MAX_PARTS = 64
+_MAX_TOKEN_IDS = 2_048
+_MAX_NUMBER_LENGTH = 32
+
+
+def parse_request(body: object, fingerprints: Fingerprints) -> InferenceRequest:
+    """Read a chat (``messages``), completion (``prompt``) or responses (``input``) body.
+
+    Anything but a mapping reads as an empty body.
+    """
+    fields: Mapping[str, object] = body if isinstance(body, Mapping) else {}
+    get = fields.get
+    limits = [n for n in map(number, map(get, _TOKEN_LIMITS)) if n is not None]
+    return InferenceRequest(
+        fields,
+        canonical(new_input(fields)),
+        number(get("temperature")),
+        number(get("top_p")),
+        number(get("top_k")),
+        min(limits) if limits else None,
+        wants_logprobs(fields),
+        fingerprints,
+    )
+
+
+def number(value: object) -> float | None:
+    """Read a finite number: as JSON gives it, or as a string that servers would coerce."""
+    if value is None:
+        return None
+    if isinstance(value, str):
+        if len(value) > _MAX_NUMBER_LENGTH:
+            return None
+    elif not isinstance(value, (int, float)):
+        return None
+    try:
+        read = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return read if math.isfinite(read) else None
+
+
+def wants_logprobs(fields: Mapping[str, object]) -> bool:
+    """Whether log-probabilities are asked for; a value we cannot read counts as yes.
+
+    In completion bodies ``logprobs`` is a number, and 0 still returns the chosen token's.
+    """
+    if _truthy(fields.get("top_logprobs")) or _truthy(fields.get("logprobs")):
+        return True
+    if "prompt_logprobs" in fields and _asked(fields["prompt_logprobs"]):
+        return True
+    return "messages" not in fields and _asked(fields.get("logprobs"))
+
+
+def _truthy(value: object) -> bool:
+    if value is None or isinstance(value, (bool, int, float, str, list, dict)):
+        return bool(value)
+    return True
+
+
+def _asked(value: object) -> bool:
+    return value is not None and value is not False
+
+
+def new_input(fields: Mapping[str, object]) -> str:
+    """Return the text that is new in this request.
+
+    Of a chat, the messages after the last answer of the model, without the system's: history
+    and instructions repeat in honest use. An answer at the very end (a prefill) is input, too.
+    """
+    messages = fields.get("messages")
+    if isinstance(messages, list):
+        tail: list[str] = []
+        for position, message in enumerate(reversed(messages[-_MAX_MESSAGES:])):
+            if not isinstance(message, Mapping):
+                continue
+            role = message.get("role")
+            if role == "assistant" and position > 0:
+                break
+            if not (isinstance(role, str) and role in _BACKGROUND_ROLES):
+                tail.append(_content(message.get("content")))
+        tail.reverse()
+        return "\n".join(tail)
+    for name in ("prompt", "input"):
+        value = fields.get(name)
+        if isinstance(value, (str, list)) and value:
+            return _prompt(value)
+    return ""
+
+
+def _content(content: object) -> str:
+    if isinstance(content, str):
+        return _bounded(content)
+    if isinstance(content, list):
+        return " ".join(
+            text
+            for part in content[:_MAX_PARTS]
+            if isinstance(part, Mapping)
+            for text in _part(part)
+        )
+    return ""
+
+
+def _part(part: Mapping[str, object]) -> Iterator[str]:
+    """Yield the strings of a content part: text, or what tells one image from another."""
+    for value in (
+        part.get("text"),
+        part.get("image_url"),
+        part.get("input_audio"),
+        part.get("file"),
+    ):
+        if isinstance(value, str):
+            yield _bounded(value)
+        elif isinstance(value, Mapping):
+            for name in ("url", "data", "file_id"):
+                inner = value.get(name)
+                if isinstance(inner, str):
+                    yield _bounded(inner)
+
+
+def _prompt(value: str | list[object]) -> str:
+    if isinstance(value, str):
+        return _bounded(value)
+    pieces: list[str] = []
+    for item in value[:_MAX_TOKEN_IDS]:
+        if isinstance(item, str):
+            pieces.append(_bounded(item))
+        elif isinstance(item, int):
+            pieces.append(_token(item))
+        elif isinstance(item, list):
+            pieces += [_token(token) for token in item[:_MAX_TOKEN_IDS] if isinstance(token, int)]
+        elif isinstance(item, Mapping):
+            pieces.append(_content(item.get("content")))
+        if len(pieces) > _MAX_TOKEN_IDS:
+            break
+    return " ".join(pieces)
+
+
+def _token(token: int) -> str:
+    return str(token & 0xFFFFFFFF)
+
+
+def _bounded(text: str) -> str:
+    """Keep the two ends of an overlong text, as the canonical form does in the end."""
+    if len(text) <= MAX_CHARACTERS:
+        return text
+    return f"{text[: MAX_CHARACTERS // 2]} {text[-MAX_CHARACTERS // 2 :]}"

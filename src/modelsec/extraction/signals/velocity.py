@@ -1,0 +1,38 @@
+"""Requests per minute, over a window that truly slides.
+
+Extraction needs many answers. The score is the number of requests in the last 60 seconds, this
+one included, divided by ``per_minute`` (100), at most 1.
+
+Remembers the last ``per_minute`` gaps between requests (2 bytes each, to the millisecond), so
+that a burst across the boundary of two minutes counts in full.
+
+Limits: an attacker who is patient, or spreads over accounts, stays below any rate; and honest
+batch jobs do not.
+"""
+
+from bisect import bisect_left
+from dataclasses import dataclass, field
+from itertools import accumulate
+
+from modelsec.protocols import Gaps, Signal, Window
+
+WINDOW_MS = 60_000
+
+
+@dataclass(frozen=True, slots=True)
+class Velocity:
+    """Requests in the last minute, relative to ``per_minute``."""
+
+    per_minute: int = 100
+    name: str = "velocity"
+    remembers: tuple[Gaps, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "remembers", (Gaps("gaps", length=self.per_minute),))
+
+    def score(self, window: Window) -> Signal:
+        """Count the requests younger than a minute."""
+        ages_ms = list(accumulate(reversed(window[self.remembers[0]])))
+        # The gap before a request is the age of its predecessor.
+        requests = 1 + bisect_left(ages_ms, WINDOW_MS)
+        return Signal(min(requests / self.per_minute, 1.0), f"{requests} requests in 60 s")

@@ -1,0 +1,5 @@
+"""Keyed pseudo-randomness: one secret, many purposes."""
+
+from modelsec.keyed.secret import Secret
+
+__all__ = ["Secret"]

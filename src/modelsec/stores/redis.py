@@ -1,0 +1,297 @@
+"""Stores on Redis (6.2 or later) and Valkey, single server or Cluster: one script call a request.
+
+Both classes share the codec (:mod:`modelsec.stores.scripts`); they differ in one awaited line.
+A call is sent at most once: after a lost reply the caller sees a :class:`StoreError`, never a
+request counted twice. (That holds for clients made by ``from_url``; a client of your own keeps
+the retry policy you gave it.)
+"""
+
+import asyncio
+import re
+from collections.abc import Sequence
+from typing import Any, cast
+
+try:
+    import redis
+    import redis.asyncio
+    import redis.asyncio.retry
+    import redis.backoff
+    import redis.exceptions
+    import redis.retry
+except ImportError as error:  # pragma: no cover - exercised in a bare environment
+    from modelsec.errors import ConfigurationError as _ConfigurationError
+
+    raise _ConfigurationError(
+        "the Redis stores need the redis client: pip install 'modelsec[redis]'"
+    ) from error
+
+from threading import BoundedSemaphore
+
+from modelsec.errors import ConfigurationError, StoreError
+from modelsec.protocols import Operation, Reply
+from modelsec.stores.batching import Batcher
+from modelsec.stores.scripts import Call, decode_replies, encode_call
+
+_PREFIX = re.compile(r"[A-Za-z0-9_.:-]{1,32}\Z")
+_FAILURES = (redis.exceptions.RedisError, OSError, asyncio.TimeoutError)
+
+
+class RedisStore:
+    """Synchronous store on a Redis-protocol server.
+
+    Args:
+        client: a ``redis.Redis`` or ``redis.RedisCluster`` without ``decode_responses``.
+        prefix: first part of every key, 1 to 32 characters of ``[A-Za-z0-9_.:-]``.
+        max_concurrency: calls in flight at once; further ones wait for ``max_wait`` seconds.
+        max_wait: longest wait for a turn, in seconds.
+
+    Raises:
+        ConfigurationError: a client that decodes responses, or a malformed prefix.
+    """
+
+    shared = True
+    """Other processes see this store: detectors on it need one common secret."""
+
+    def __init__(
+        self,
+        client: "redis.Redis | redis.RedisCluster",
+        *,
+        prefix: str = "ms",
+        max_concurrency: int = 64,
+        max_wait: float = 1.0,
+    ) -> None:
+        self._client: Any = _checked_client(client)
+        self._prefix = _checked_prefix(prefix)
+        self._turns = BoundedSemaphore(_positive("max_concurrency", max_concurrency))
+        self._max_wait = max_wait
+
+    @classmethod
+    def from_url(  # noqa: PLR0913 - each is one line of an operator's configuration
+        cls,
+        url: str,
+        *,
+        cluster: bool = False,
+        prefix: str = "ms",
+        timeout: float = 0.5,
+        max_connections: int = 16,
+        max_wait: float = 1.0,
+    ) -> "RedisStore":
+        """Connect to ``redis://``, ``rediss://`` or ``unix://``.
+
+        Args:
+            url: where the server is; credentials go into the URL.
+            cluster: the server is a node of a Cluster.
+            prefix: first part of every key.
+            timeout: longest time to connect, and to wait for a reply, in seconds.
+            max_connections: connections (per node); further calls wait for their turn.
+            max_wait: longest wait for a turn, in seconds.
+
+        Raises:
+            ConfigurationError: a malformed URL or setting.
+            StoreError: a Cluster that cannot be reached.
+        """
+        settings = _settings(timeout, redis.retry.Retry(redis.backoff.NoBackoff(), 0))
+        client: Any
+        try:
+            if cluster:
+                client = redis.RedisCluster.from_url(url, **settings)
+            else:
+                client = redis.Redis(
+                    connection_pool=redis.BlockingConnectionPool.from_url(
+                        url, max_connections=max_connections, timeout=max_wait, **settings
+                    )
+                )
+        except ValueError as error:
+            raise ConfigurationError(f"the store's URL is not usable: {error}") from None
+        except _FAILURES as error:
+            raise _store_error(error) from error
+        return cls(client, prefix=prefix, max_concurrency=max_connections, max_wait=max_wait)
+
+    def apply(self, operations: Sequence[Operation]) -> list[Reply]:
+        """Apply operations of one type, atomically; see :meth:`modelsec.protocols.Store.apply`."""
+        call = encode_call(self._prefix, operations)
+        if not self._turns.acquire(timeout=self._max_wait):
+            raise StoreError(f"no connection became free within {self._max_wait} s")
+        try:
+            raw = self._send(call)
+        except _FAILURES as error:
+            raise _store_error(error) from error
+        finally:
+            self._turns.release()
+        return decode_replies(raw)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+    def _send(self, call: Call) -> object:
+        try:
+            return self._client.evalsha(call.script.digest, call.keys, *call.arguments)
+        except redis.exceptions.NoScriptError:
+            # A restarted server or a new primary: EVAL runs the script and caches it again.
+            return self._client.eval(call.script.text, call.keys, *call.arguments)
+
+
+class AsyncRedisStore:
+    """Asynchronous store on a Redis-protocol server.
+
+    Calls that are made in the same turn of the event loop, or while others are under way, share
+    one pipeline, and so one round trip (``batch``); a lone call goes out at once. On a Cluster,
+    whose pipelines cannot carry scripts, every call goes on its own.
+
+    Args:
+        client: a ``redis.asyncio.Redis`` or ``RedisCluster`` without ``decode_responses``.
+        prefix: first part of every key, 1 to 32 characters of ``[A-Za-z0-9_.:-]``.
+        batch: let concurrent calls share round trips.
+        max_concurrency: without batching, calls in flight at once; further ones wait.
+        max_wait: longest wait for a turn, in seconds.
+
+    Raises:
+        ConfigurationError: a client that decodes responses, or a malformed prefix.
+    """
+
+    shared = True
+    """Other processes see this store: detectors on it need one common secret."""
+
+    def __init__(
+        self,
+        client: "redis.asyncio.Redis | redis.asyncio.RedisCluster",
+        *,
+        prefix: str = "ms",
+        batch: bool = True,
+        max_concurrency: int = 64,
+        max_wait: float = 1.0,
+    ) -> None:
+        self._client: Any = _checked_client(client)
+        self._prefix = _checked_prefix(prefix)
+        self._turns = asyncio.Semaphore(_positive("max_concurrency", max_concurrency))
+        self._max_wait = max_wait
+        self._batcher = None
+        if batch and not isinstance(client, redis.asyncio.RedisCluster):
+            self._batcher = Batcher(self._send_one, self._send_many, max_wait=max_wait)
+
+    @classmethod
+    def from_url(  # noqa: PLR0913 - each is one line of an operator's configuration
+        cls,
+        url: str,
+        *,
+        cluster: bool = False,
+        prefix: str = "ms",
+        batch: bool = True,
+        timeout: float = 0.5,
+        max_connections: int = 16,
+        max_wait: float = 1.0,
+    ) -> "AsyncRedisStore":
+        """Connect to ``redis://``, ``rediss://`` or ``unix://``; see :meth:`RedisStore.from_url`.
+
+        Nothing is sent before the first call.
+        """
+        retry = redis.asyncio.retry.Retry(redis.backoff.NoBackoff(), 0)
+        settings = _settings(timeout, retry)
+        client: Any
+        try:
+            if cluster:
+                client = redis.asyncio.RedisCluster.from_url(
+                    url, max_connections=max_connections, **settings
+                )
+            else:
+                client = redis.asyncio.Redis(
+                    connection_pool=redis.asyncio.BlockingConnectionPool.from_url(
+                        url, max_connections=max_connections, timeout=max_wait, **settings
+                    )
+                )
+        except ValueError as error:
+            raise ConfigurationError(f"the store's URL is not usable: {error}") from None
+        return cls(
+            client,
+            prefix=prefix,
+            batch=batch,
+            max_concurrency=max_connections,
+            max_wait=max_wait,
+        )
+
+    async def apply(self, operations: Sequence[Operation]) -> list[Reply]:
+        """Apply operations of one type, atomically; see :meth:`modelsec.protocols.Store.apply`."""
+        call = encode_call(self._prefix, operations)
+        try:
+            raw = await (self._batcher.send(call) if self._batcher else self._send_in_turn(call))
+        except _FAILURES as error:
+            raise _store_error(error) from error
+        return decode_replies(raw)
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+
+    async def _send_in_turn(self, call: Call) -> object:
+        try:
+            async with asyncio.timeout(self._max_wait):
+                await self._turns.acquire()
+        except TimeoutError:
+            raise StoreError(f"no connection became free within {self._max_wait} s") from None
+        try:
+            return await self._send_one(call)
+        finally:
+            self._turns.release()
+
+    async def _send_one(self, call: Call) -> object:
+        try:
+            return await self._client.evalsha(call.script.digest, call.keys, *call.arguments)
+        except redis.exceptions.NoScriptError:
+            return await self._client.eval(call.script.text, call.keys, *call.arguments)
+
+    async def _send_many(self, calls: Sequence[Call]) -> list[object]:
+        results = await self._pipelined(calls)
+        lost = [i for i, r in enumerate(results) if isinstance(r, redis.exceptions.NoScriptError)]
+        if lost:
+            for script in {calls[i].script for i in lost}:
+                await self._client.script_load(script.text)
+            again = await self._pipelined([calls[i] for i in lost])
+            for i, result in zip(lost, again, strict=True):
+                results[i] = result
+        return results
+
+    async def _pipelined(self, calls: Sequence[Call]) -> list[object]:
+        pipeline = self._client.pipeline(transaction=False)
+        for call in calls:
+            pipeline.evalsha(call.script.digest, call.keys, *call.arguments)
+        return cast("list[object]", await pipeline.execute(raise_on_error=False))
+
+
+def _settings(timeout: float, retry: object) -> dict[str, Any]:
+    if not 0 < timeout < float("inf"):
+        raise ConfigurationError(f"timeout must be a positive number of seconds, not {timeout!r}")
+    return {
+        "socket_timeout": timeout,
+        "socket_connect_timeout": timeout,
+        "retry": retry,
+        "health_check_interval": 30,
+    }
+
+
+def _store_error(error: BaseException) -> StoreError:
+    """Name the failure. Server messages are short and carry no values of ours."""
+    text = str(error).removeprefix("MODELSEC ")[:300]
+    return StoreError(f"the store failed: {text or type(error).__name__}")
+
+
+def _checked_client(client: Any) -> Any:  # noqa: ANN401 - redis clients share no base class
+    if not hasattr(client, "evalsha"):
+        raise ConfigurationError(
+            f"a Redis client is needed, not {type(client).__name__}; or use from_url(...)"
+        )
+    if client.get_encoder().decode_responses:
+        raise ConfigurationError("records are bytes: make the client with decode_responses=False")
+    return client
+
+
+def _checked_prefix(prefix: str) -> str:
+    if not isinstance(prefix, str) or not _PREFIX.match(prefix):
+        raise ConfigurationError(f"prefix {prefix!r:.60} is not 1 to 32 of [A-Za-z0-9_.:-]")
+    return prefix
+
+
+def _positive(name: str, value: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ConfigurationError(f"{name} must be a positive integer, not {value!r}")
+    return value

@@ -1,0 +1,1 @@
+"""Conformance kits and simulators for those who build on modelsec."""
