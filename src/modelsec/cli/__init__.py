@@ -1,0 +1,84 @@
+"""The ``modelsec`` command: parse, call the library, print.
+
+Exit codes: 0 done; 1 the library refused (the message says why); 2 wrong usage; 3 the input had
+bad lines; 130 interrupted.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from modelsec import __version__
+from modelsec.errors import ModelSecError
+
+OK, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 3, 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code."""
+    options = build_parser().parse_args(arguments)
+    try:
+        # Imported on use: --help and --version work without the extra.
+        from modelsec.cli import demo, replay  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        if error.name != "rich":
+            raise
+        print("modelsec: the command line needs: pip install 'modelsec[cli]'", file=sys.stderr)
+        return FAILED
+    commands = {"demo": demo.run, "replay": replay.run}
+    try:
+        return commands[options.command](options)
+    except ModelSecError as error:
+        print(f"modelsec: {error}", file=sys.stderr)
+        return FAILED
+    except KeyboardInterrupt:
+        print("modelsec: interrupted, nothing was written", file=sys.stderr)
+        return INTERRUPTED
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands."""
+    parser = argparse.ArgumentParser(
+        prog="modelsec", description="Security of machine-learning models in production."
+    )
+    parser.add_argument("--version", action="version", version=f"modelsec {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    demo = commands.add_parser(
+        "demo",
+        help="see the library at work on simulated traffic",
+        description="See the library at work on a small bundled simulation, in memory.",
+    )
+    demo.add_argument("--seed", type=int, default=0, help="seed of the simulation (default 0)")
+    demo.add_argument(
+        "--save", metavar="FILE", help="also write the traffic as JSON lines, for modelsec replay"
+    )
+
+    replay = commands.add_parser(
+        "replay",
+        help="judge recorded traffic",
+        description="Judge recorded traffic, one OpenAI-style JSON body a line (plain or gzip), "
+        "in bounded memory.",
+    )
+    replay.add_argument("file", help="JSON-lines file; - for standard input")
+    replay.add_argument("--policy", metavar="FILE", help="policy, .toml or .json")
+    replay.add_argument(
+        "--account-field", default="account", metavar="NAME", help="default: account"
+    )
+    replay.add_argument("--time-field", default="ts", metavar="NAME", help="seconds; default: ts")
+    replay.add_argument("--json", metavar="FILE", help="write the whole report as JSON")
+    replay.add_argument("--csv", metavar="FILE", help="write one row an account as CSV")
+    replay.add_argument(
+        "--top", type=int, default=20, metavar="N", help="accounts to print (default 20; 0: all)"
+    )
+    replay.add_argument(
+        "--max-accounts",
+        type=int,
+        default=100_000,
+        metavar="N",
+        help="accounts held in memory (default 100000)",
+    )
+    replay.add_argument(
+        "--skip-bad", action="store_true", help="exit with 0 although lines were bad"
+    )
+    return parser

@@ -97,7 +97,7 @@ class _Shell:
             self._sink.emit(event)
         except Exception as error:  # noqa: BLE001 - a sink may raise anything
             # The message may hold anything: its type is enough to find the culprit.
-            logger.error("the event sink failed: %s", type(error).__name__)  # noqa: TRY400
+            logger.error("the event sink failed: %s", type(error).__name__)
 
 
 class ModelTheftDetector(_Shell):

@@ -5,6 +5,7 @@ them; both stream, so the log may be larger than memory.
 """
 
 import gzip
+import io
 import json
 import math
 import zlib
@@ -235,44 +236,20 @@ class _Tally:
         )
 
 
-def _lines(file: BinaryIO) -> Iterator[bytes | None]:
+def _lines(file: BinaryIO) -> Iterator[bytes]:
     """Yield lines; an overlong one as its first part, the rest skipped."""
-    head = file.read(2)
-    source = cast("BinaryIO", _Prefixed(head, file))
-    if head == _GZIP_MAGIC:
-        source = cast("BinaryIO", gzip.GzipFile(fileobj=source, mode="rb"))
-    readline = source.readline
-    while line := readline(MAX_LINE_BYTES + 1):
-        if len(line) > MAX_LINE_BYTES:
+    buffered = io.BufferedReader(cast("io.RawIOBase", file))
+    try:
+        source: io.BufferedIOBase = buffered
+        if buffered.peek(2)[:2] == _GZIP_MAGIC:
+            source = gzip.GzipFile(fileobj=buffered, mode="rb")
+        while line := source.readline(MAX_LINE_BYTES + 1):
             rest = line
-            while rest and not rest.endswith(b"\n"):
-                rest = readline(MAX_LINE_BYTES)
-        yield line
-
-
-class _Prefixed:
-    """A file with two bytes put back, for inputs that cannot seek."""
-
-    def __init__(self, head: bytes, file: BinaryIO) -> None:
-        self._head, self._file = head, file
-
-    def read(self, size: int = -1) -> bytes:
-        if not self._head:
-            return self._file.read(size)
-        head, self._head = self._head, b""
-        if 0 <= size < len(head):
-            head, self._head = head[:size], head[size:]
-            return head
-        return head + self._file.read(size - len(head) if size >= 0 else -1)
-
-    def readline(self, size: int = -1) -> bytes:
-        if not self._head:
-            return self._file.readline(size)
-        head, self._head = self._head, b""
-        if b"\n" in head:
-            line, newline, self._head = head.partition(b"\n")
-            return line + newline
-        return head + self._file.readline(size - len(head) if size >= 0 else -1)
+            while len(rest) > MAX_LINE_BYTES and not rest.endswith(b"\n"):
+                rest = source.readline(MAX_LINE_BYTES + 1)
+            yield line
+    finally:
+        buffered.detach()  # the file is the caller's to close
 
 
 def _parsed(

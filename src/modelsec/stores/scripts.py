@@ -8,17 +8,11 @@ from importlib.resources import files
 from typing import TypeAlias, cast
 
 from modelsec.errors import StoreError
-from modelsec.protocols import Forget, Operation, Recall, Remember, Reply
+from modelsec.protocols import Operation, Remember, Reply
 from modelsec.stores.codec import decode
 from modelsec.stores.validate import checked_shape
 
 Argument: TypeAlias = bytes | str | int | float
-
-_FILES: dict[type, str] = {
-    Remember: "remember.lua",
-    Recall: "recall.lua",
-    Forget: "forget.lua",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +33,9 @@ class Call:
 
 
 @cache
-def script_for(shape: type) -> Script:
-    """Load the script of one operation shape."""
-    text = (files("modelsec.stores") / "lua" / _FILES[shape]).read_text("utf-8")
+def script_for(shape: str) -> Script:
+    """Load the script of one operation shape, by its name."""
+    text = (files("modelsec.stores") / "lua" / f"{shape.lower()}.lua").read_text("utf-8")
     return Script(text, sha1(text.encode(), usedforsecurity=False).hexdigest())
 
 
@@ -63,7 +57,7 @@ def encode_call(prefix: str, operations: Sequence[Operation]) -> Call:
             )
             for cell in operation.cells:
                 arguments += (cell.tag, cell.kind, cell.limit, cell.payload)
-    return Call(script_for(shape), len(operations), tuple(arguments))
+    return Call(script_for(shape.__name__), len(operations), tuple(arguments))
 
 
 def decode_replies(raw: object) -> list[Reply]:
