@@ -21,6 +21,7 @@ MAX_LINE_BYTES = 16_777_216
 MAX_ACCOUNTS = 100_000
 _GZIP_MAGIC = b"\x1f\x8b"
 _MAX_BAD_LINES = 1_000
+_SKIPPED_AT_ONCE = 65_536
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,12 +245,14 @@ def _lines(file: BinaryIO) -> Iterator[bytes]:
         if buffered.peek(2)[:2] == _GZIP_MAGIC:
             source = gzip.GzipFile(fileobj=buffered, mode="rb")
         while line := source.readline(MAX_LINE_BYTES + 1):
-            rest = line
-            while len(rest) > MAX_LINE_BYTES and not rest.endswith(b"\n"):
-                rest = source.readline(MAX_LINE_BYTES + 1)
+            if len(line) > MAX_LINE_BYTES:
+                rest = line[-1:]
+                while rest and not rest.endswith(b"\n"):
+                    rest = source.readline(_SKIPPED_AT_ONCE)
             yield line
     finally:
-        buffered.detach()  # the file is the caller's to close
+        if not buffered.closed:
+            buffered.detach()  # the file is the caller's to close
 
 
 def _parsed(

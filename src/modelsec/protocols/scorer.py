@@ -62,21 +62,16 @@ class Window:
 
 
 class SignalScorer(Protocol):
-    """A signal: 10 to 30 lines, testable without a store.
-
-    Attributes:
-        name: stable identifier, ``[a-z][a-z0-9_]*``, at most 40 characters.
-        remembers: bounded memory per account; empty for a signal of the request alone.
-    """
+    """A signal: 10 to 30 lines, testable without a store."""
 
     @property
     def name(self) -> str:
-        """Stable identifier."""
+        """Stable identifier, ``[a-z][a-z0-9_]*``, at most 40 characters."""
         ...
 
     @property
     def remembers(self) -> Sequence[Feature]:
-        """Bounded memory per account."""
+        """Bounded memory per account; empty for a signal of the request alone."""
         ...
 
     def score(self, window: Window) -> Signal:

@@ -3,7 +3,7 @@
 Extraction needs many answers. The score is the number of requests in the last 60 seconds, this
 one included, divided by ``per_minute`` (100), at most 1.
 
-Remembers the last ``per_minute`` gaps between requests (2 bytes each, to the millisecond), so
+Remembers the last ``per_minute - 1`` gaps between requests (2 bytes each, to the millisecond), so
 that a burst across the boundary of two minutes counts in full.
 
 Limits: an attacker who is patient, or spreads over accounts, stays below any rate; and honest
@@ -28,7 +28,9 @@ class Velocity:
     remembers: tuple[Gaps, ...] = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "remembers", (Gaps("gaps", length=self.per_minute),))
+        # With this request itself that makes per_minute: more would not raise the score.
+        gaps = Gaps("gaps", length=max(1, self.per_minute - 1))
+        object.__setattr__(self, "remembers", (gaps,))
 
     def score(self, window: Window) -> Signal:
         """Count the requests younger than a minute."""
