@@ -116,4 +116,14 @@ class LoggingSink:
         """Log one event."""
         level = getattr(event, "level", logging.INFO)
         if logger.isEnabledFor(level):
-            logger.log(level, "%s", json.dumps(event.to_dict(), default=str))
+            logger.log(level, "%s", _AsJson(event))
+
+
+class _AsJson:
+    """An event that is rendered only if a handler writes it."""
+
+    def __init__(self, event: Event) -> None:
+        self._event = event
+
+    def __str__(self) -> str:
+        return json.dumps(self._event.to_dict(), default=str)

@@ -8,7 +8,7 @@ from modelsec.errors import ConfigurationError, StoreError
 from modelsec.events import LoggingSink, StoreFailed, logger
 from modelsec.extraction.assessment import Assessment
 from modelsec.extraction.judge import Judge, Plan, Verdict
-from modelsec.extraction.policy import DetectionPolicy
+from modelsec.extraction.policy import DetectionPolicy, shown
 from modelsec.extraction.registry import Weighted
 from modelsec.keyed import Secret
 from modelsec.protocols import AsyncStore, Clock, Event, EventSink, Record, Reply, Store
@@ -49,7 +49,13 @@ class _Shell:
             )
         if on_store_error not in _CHOICES:
             raise ConfigurationError(
-                f"on_store_error must be one of {', '.join(_CHOICES)}, not {on_store_error!r:.60}"
+                f"on_store_error must be one of {', '.join(_CHOICES)}, not {shown(on_store_error)}"
+            )
+        if sink is not None and not callable(getattr(sink, "emit", None)):
+            raise ConfigurationError(f"a sink needs emit(event), {type(sink).__name__} has none")
+        if clock is not None and not callable(clock):
+            raise ConfigurationError(
+                f"clock must be a function that returns seconds, not {type(clock).__name__}"
             )
         if policy is not None and not isinstance(policy, DetectionPolicy):
             raise ConfigurationError(
@@ -62,9 +68,9 @@ class _Shell:
             )
         self._store = store
         key = Secret.random() if secret is None else Secret(secret)
-        self._judge = Judge(policy or DetectionPolicy(), scorers, key)
+        self._judge = Judge(DetectionPolicy() if policy is None else policy, scorers, key)
         self._on_store_error = on_store_error
-        self._sink = sink or LoggingSink()
+        self._sink = LoggingSink() if sink is None else sink
         self._clock = clock
 
     @property

@@ -4,17 +4,17 @@
 :mod:`modelsec.extraction.detector` call the store in between, awaited or not.
 """
 
-import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
 from types import MappingProxyType
+from typing import NamedTuple
 
 from modelsec.errors import ConfigurationError, ScorerError
 from modelsec.events import DecisionTaken, ScorerFailed
 from modelsec.extraction.assessment import REASONS, Action, Assessment
-from modelsec.extraction.policy import DetectionPolicy
+from modelsec.extraction.policy import DetectionPolicy, shown
 from modelsec.extraction.registry import Weighted, enabled_scorers
 from modelsec.extraction.request import parse_request
 from modelsec.keyed import Secret
@@ -41,8 +41,7 @@ _PLAIN_ID = re.compile(r"[A-Za-z0-9_.:@-]{1,64}\Z")
 _MAX_TIME_S = 2**48 / 1000 - 1
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(NamedTuple):
     """One request on its way: what to ask of the store, and what to conclude from later.
 
     Attributes:
@@ -58,8 +57,7 @@ class Plan:
     failed: tuple[ScorerFailed, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """An assessment and the events that go with it."""
 
     assessment: Assessment
@@ -101,6 +99,7 @@ class Judge:
         self, policy: DetectionPolicy, scorers: Iterable[Weighted], secret: Secret
     ) -> None:
         self.policy = policy
+        self._fallback = Signal(policy.scorer_fallback, "the scorer failed: fallback score")
         self._fingerprints = KeyedFingerprints(secret.subkey("extraction/fingerprints"))
         self._account_key = secret.subkey("extraction/accounts")
         self._seats = tuple(
@@ -165,7 +164,7 @@ class Judge:
                     events.append(self._failure(plan.user_id, seat, "score", error))
                     broken.add(seat.name)
             if signal is None:
-                signal = Signal(self.policy.scorer_fallback, "the scorer failed: fallback score")
+                signal = self._fallback
             signals[seat.name] = signal
             score += seat.weight * signal.score
         score = min(score, 1.0)
@@ -181,8 +180,8 @@ class Judge:
         events: list[Event] = list(plan.failed)
         score = 0.0
         for seat in self._seats:
-            signal = Signal(0.0, "the store did not answer")
             if seat.cells:
+                signal = Signal(0.0, "the store did not answer")
                 incomplete.add(seat.name)
             else:
                 try:
@@ -191,6 +190,7 @@ class Judge:
                 except Exception as error:  # noqa: BLE001 - a plug-in may raise anything
                     events.append(self._failure(plan.user_id, seat, "score", error))
                     incomplete.add(seat.name)
+                    signal = self._fallback
             signals[seat.name] = signal
             score += seat.weight * signal.score
         return self._verdict(plan, action, min(score, 1.0), signals, 0, events, incomplete)
@@ -209,7 +209,7 @@ class Judge:
         """
         if not isinstance(user_id, str) or not user_id:
             raise ConfigurationError(
-                f"user_id must be a non-empty string, not {user_id!r:.60}: "
+                f"user_id must be a non-empty string, not {shown(user_id)}: "
                 "every request needs an account to be counted on"
             )
         if _PLAIN_ID.match(user_id):
@@ -253,8 +253,13 @@ class Judge:
 def _checked(name: str, signal: object) -> Signal:
     if not isinstance(signal, Signal):
         raise ScorerError(f"scorer {name!r} returned {type(signal).__name__}, not a Signal")
-    if not 0.0 <= signal.score <= 1.0:  # NaN is refused here, too
-        raise ScorerError(f"scorer {name!r} returned the score {signal.score}, not 0 to 1")
+    score = signal.score
+    if not 0.0 <= score <= 1.0:  # NaN is refused here, too
+        raise ScorerError(f"scorer {name!r} returned the score {score}, not 0 to 1")
+    if not isinstance(signal.explanation, str):
+        raise ScorerError(f"scorer {name!r} explained itself without a string")
+    if type(score) is not float:  # a number of NumPy, a bool: results are plain data
+        return Signal(float(score), signal.explanation)
     return signal
 
 
@@ -271,11 +276,10 @@ def _place(error: BaseException) -> str:
 
 
 def _milliseconds(now: float) -> int:
-    if isinstance(now, bool) or not isinstance(now, (int, float)) or math.isnan(now):
-        raise ConfigurationError(f"now must be seconds since the Unix epoch, not {now!r:.60}")
-    if not 0 <= now <= _MAX_TIME_S:
-        raise ConfigurationError(f"now must be seconds since the Unix epoch, not {now}")
-    return int(now * 1000)
+    is_number = isinstance(now, (int, float)) and not isinstance(now, bool)
+    if not is_number or not 0 <= now <= _MAX_TIME_S:  # NaN is refused here, too
+        raise ConfigurationError(f"now must be seconds since the Unix epoch, not {shown(now)}")
+    return round(now * 1000)
 
 
 def _check_memory(seats: tuple[_Seat, ...]) -> None:

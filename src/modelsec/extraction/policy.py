@@ -1,10 +1,10 @@
 """How signals are weighed and when the detector acts."""
 
 import json
-import math
+import sys
 import tomllib
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from types import MappingProxyType
 
@@ -56,7 +56,7 @@ class DetectionPolicy:
             )
         for name, weight in self.weights.items():
             _check_known(name)
-            check_number(f"weight of {name!r}", weight, 0.0, math.inf)
+            check_number(f"weight of {name!r}", weight, 0.0)
         if not any(weight > 0 for weight in self.weights.values()):
             raise ConfigurationError("weights: at least one signal needs a weight above 0")
         object.__setattr__(self, "weights", MappingProxyType(dict(self.weights)))
@@ -93,7 +93,7 @@ class DetectionPolicy:
             ConfigurationError: the file cannot be read, parsed, or says something impossible.
         """
         path = Path(path)
-        parsers = {".toml": tomllib.loads, ".json": json.loads}
+        parsers: dict[str, Callable[[str], object]] = {".toml": tomllib.loads, ".json": _json_loads}
         parse = parsers.get(path.suffix.lower())
         if parse is None:
             raise ConfigurationError(f"policy file {path}: .toml or .json is needed")
@@ -116,16 +116,39 @@ class DetectionPolicy:
 
     def to_dict(self) -> dict[str, object]:
         """Return JSON-compatible data that :meth:`from_mapping` reads back."""
-        return {**asdict(self), "weights": dict(self.weights)}
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        return {**values, "weights": dict(self.weights)}
 
 
-def check_number(name: str, value: object, low: float, high: float) -> None:
+def _json_loads(text: str) -> object:
+    return json.loads(text, object_pairs_hook=_no_duplicates)
+
+
+def _no_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """Refuse what TOML refuses, too: of two settings of one name, one would be ignored."""
+    values = dict(pairs)
+    if len(values) != len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"the key {twice!r} is given twice")
+    return values
+
+
+def check_number(name: str, value: object, low: float, high: float = sys.float_info.max) -> None:
     """Raise a ConfigurationError unless ``value`` is a finite number from ``low`` to ``high``."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise ConfigurationError(f"{name} must be a number, not {value!r:.60}")
-    if not (low <= value <= high and math.isfinite(value)):
-        span = f"at least {low}" if high == math.inf else f"from {low} to {high}"
-        raise ConfigurationError(f"{name} must be {span}, not {value}")
+        raise ConfigurationError(f"{name} must be a number, not {shown(value)}")
+    if not low <= value <= high:  # NaN is refused here, too
+        span = f"at least {low}" if high == sys.float_info.max else f"from {low} to {high}"
+        raise ConfigurationError(f"{name} must be finite and {span}, not {shown(value)}")
+
+
+def shown(value: object) -> str:
+    """Return a value for a message: short, and without fail."""
+    try:
+        return f"{value!r:.60}"
+    except Exception:  # noqa: BLE001 - too deep, too many digits, or a broken __repr__
+        return f"this {type(value).__name__}"
 
 
 def _check_known(name: object) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from modelsec.errors import ConfigurationError, PluginError
-from modelsec.extraction.policy import DetectionPolicy, check_number
+from modelsec.extraction.policy import DetectionPolicy, check_number, shown
 from modelsec.extraction.signals import BUILT_IN
 from modelsec.plugins import SIGNAL_SCORERS, load
 from modelsec.protocols import Distinct, Gaps, Peak, Ring, SignalScorer, Total
@@ -30,7 +30,7 @@ class Weighted:
 
     def __post_init__(self) -> None:
         check_scorer_shape(self.scorer)
-        check_number(f"weight of {self.scorer.name!r}", self.weight, 0.0, float("inf"))
+        check_number(f"weight of {self.scorer.name!r}", self.weight, 0.0)
 
 
 def enabled_scorers(policy: DetectionPolicy, own: Iterable[Weighted]) -> list[Weighted]:
@@ -43,6 +43,10 @@ def enabled_scorers(policy: DetectionPolicy, own: Iterable[Weighted]) -> list[We
     enabled: dict[str, Weighted] = {}
     for name, weight in policy.weights.items():
         enabled[name] = Weighted(_named_scorer(name), weight)
+    if not isinstance(own, Iterable):
+        raise ConfigurationError(
+            f"scorers must be a list of Weighted(scorer, weight), not {type(own).__name__}"
+        )
     for weighted in own:
         if not isinstance(weighted, Weighted):
             raise ConfigurationError(
@@ -65,7 +69,7 @@ def check_scorer_shape(scorer: object) -> None:
     if not isinstance(name, str) or not _NAME.match(name):
         raise ConfigurationError(
             f"scorer {kind}: name must be 1 to 40 characters of [a-z0-9_], beginning with a "
-            f"letter, not {name!r:.60}"
+            f"letter, not {shown(name)}"
         )
     if not callable(getattr(scorer, "score", None)):
         raise ConfigurationError(f"scorer {name!r}: it has no method score(window) -> Signal")

@@ -16,19 +16,22 @@ _MAX_MESSAGES = 256
 _MAX_PARTS = 64
 _MAX_TOKEN_IDS = 2_048
 _MAX_NUMBER_LENGTH = 32
+_INCLUDED_LOGPROBS = "message.output_text.logprobs"
 
 
 def parse_request(body: object, fingerprints: Fingerprints) -> InferenceRequest:
     """Read a chat (``messages``), completion (``prompt``) or responses (``input``) body.
 
-    Anything but a mapping reads as an empty body.
+    Anything but a mapping reads as an empty body. Of a body with several inputs the first that
+    holds any text is read.
     """
-    fields: Mapping[str, object] = body if isinstance(body, Mapping) else {}
+    fields = body if type(body) is dict else _plain(body)
     get = fields.get
-    limits = [n for n in map(number, map(get, _TOKEN_LIMITS)) if n is not None]
+    given = [number(fields[name]) for name in _TOKEN_LIMITS if name in fields]
+    limits = [limit for limit in given if limit is not None]
     return InferenceRequest(
         fields,
-        canonical(new_input(fields)),
+        next(filter(None, map(canonical, new_inputs(fields))), ""),
         number(get("temperature")),
         number(get("top_p")),
         number(get("top_k")),
@@ -36,6 +39,14 @@ def parse_request(body: object, fingerprints: Fingerprints) -> InferenceRequest:
         wants_logprobs(fields),
         fingerprints,
     )
+
+
+def _plain(value: object) -> Mapping[str, object]:
+    """Return a mapping of the caller's own kind as a plain one, anything else as an empty one."""
+    try:
+        return dict(value) if isinstance(value, Mapping) else {}
+    except Exception:  # noqa: BLE001 - a mapping that cannot be read counts as left out
+        return {}
 
 
 def number(value: object) -> float | None:
@@ -63,7 +74,11 @@ def wants_logprobs(fields: Mapping[str, object]) -> bool:
         return True
     if "prompt_logprobs" in fields and _asked(fields["prompt_logprobs"]):
         return True
-    return "messages" not in fields and _asked(fields.get("logprobs"))
+    include = fields.get("include")
+    if isinstance(include, list) and _INCLUDED_LOGPROBS in include[:_MAX_PARTS]:
+        return True
+    is_chat = isinstance(fields.get("messages"), list) and fields.get("prompt") is None
+    return not is_chat and _asked(fields.get("logprobs"))
 
 
 def _truthy(value: object) -> bool:
@@ -76,42 +91,52 @@ def _asked(value: object) -> bool:
     return value is not None and value is not False
 
 
-def new_input(fields: Mapping[str, object]) -> str:
-    """Return the text that is new in this request.
-
-    Of a chat, the messages after the last answer of the model, without the system's: history
-    and instructions repeat in honest use. An answer at the very end (a prefill) is input, too.
-    """
+def new_inputs(fields: Mapping[str, object]) -> Iterator[str]:
+    """Yield what is new in this request: one text for each field that carries input."""
     messages = fields.get("messages")
     if isinstance(messages, list):
-        tail: list[str] = []
-        for position, message in enumerate(reversed(messages[-_MAX_MESSAGES:])):
-            if not isinstance(message, Mapping):
-                continue
-            role = message.get("role")
-            if role == "assistant" and position > 0:
-                break
-            if not (isinstance(role, str) and role in _BACKGROUND_ROLES):
-                tail.append(_content(message.get("content")))
-        tail.reverse()
-        return "\n".join(tail)
+        yield _chat(messages)
     for name in ("prompt", "input"):
         value = fields.get(name)
-        if isinstance(value, (str, list)) and value:
-            return _prompt(value)
-    return ""
+        if isinstance(value, str):
+            yield _bounded(value)
+        elif isinstance(value, list):
+            is_chat = any(isinstance(item, Mapping) for item in value[-_MAX_MESSAGES:])
+            yield _chat(value) if is_chat else _prompt(value)
+
+
+def _chat(messages: list[object]) -> str:
+    """Return the messages after the last answer of the model, without the system's.
+
+    History and instructions repeat in honest use. An answer at the very end (a prefill) is
+    input, too.
+    """
+    tail: list[str] = []
+    for position, item in enumerate(reversed(messages[-_MAX_MESSAGES:])):
+        message = item if type(item) is dict else _plain(item)
+        role = message.get("role")
+        if role is None and _is_call(message.get("type")):
+            role = "assistant"
+        if role == "assistant" and position > 0:
+            break
+        if not (isinstance(role, str) and role in _BACKGROUND_ROLES):
+            content = message.get("content")
+            tail.append(_content(message.get("output") if content is None else content))
+    tail.reverse()
+    return "\n".join(tail)
+
+
+def _is_call(kind: object) -> bool:
+    """Whether an item of a responses body without a role is the model's own."""
+    return isinstance(kind, str) and (kind == "reasoning" or kind.endswith("_call"))
 
 
 def _content(content: object) -> str:
     if isinstance(content, str):
         return _bounded(content)
     if isinstance(content, list):
-        return " ".join(
-            text
-            for part in content[:_MAX_PARTS]
-            if isinstance(part, Mapping)
-            for text in _part(part)
-        )
+        parts = (part if type(part) is dict else _plain(part) for part in content[:_MAX_PARTS])
+        return " ".join(text for part in parts for text in _part(part))
     return ""
 
 
@@ -126,15 +151,14 @@ def _part(part: Mapping[str, object]) -> Iterator[str]:
         if isinstance(value, str):
             yield _bounded(value)
         elif isinstance(value, Mapping):
+            source = _plain(value)
             for name in ("url", "data", "file_id"):
-                inner = value.get(name)
+                inner = source.get(name)
                 if isinstance(inner, str):
                     yield _bounded(inner)
 
 
-def _prompt(value: str | list[object]) -> str:
-    if isinstance(value, str):
-        return _bounded(value)
+def _prompt(value: list[object]) -> str:
     pieces: list[str] = []
     for item in value[:_MAX_TOKEN_IDS]:
         if isinstance(item, str):
@@ -143,8 +167,6 @@ def _prompt(value: str | list[object]) -> str:
             pieces.append(_token(item))
         elif isinstance(item, list):
             pieces += [_token(token) for token in item[:_MAX_TOKEN_IDS] if isinstance(token, int)]
-        elif isinstance(item, Mapping):
-            pieces.append(_content(item.get("content")))
         if len(pieces) > _MAX_TOKEN_IDS:
             break
     return " ".join(pieces)

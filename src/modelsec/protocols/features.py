@@ -19,6 +19,7 @@ from modelsec.protocols.store import CellUpdate
 GAP_CAP_MS = 65_535
 _TYPECODES = {1: "B", 2: "H", 4: "I", 8: "Q"}
 _MAX_CELL_BYTES = 8_192
+_MAX_HALF_LIFE_S = 1e12
 
 FeatureValue: TypeAlias = Sequence[int] | float
 
@@ -37,9 +38,10 @@ class Ring:
     kind: ClassVar[str] = "ring"
 
     def __post_init__(self) -> None:
-        if self.width not in _TYPECODES:
+        _check_shape(self.name, self.of)
+        if self.width not in (1, 2, 4, 8):
             raise ConfigurationError(f"ring {self.name!r}: width must be 1, 2, 4 or 8 bytes")
-        _check_size(self.name, self.limit)
+        _check_size(self.name, self.length, self.width)
 
     @property
     def limit(self) -> int:
@@ -77,7 +79,8 @@ class Gaps:
     kind: ClassVar[str] = "gaps"
 
     def __post_init__(self) -> None:
-        _check_size(self.name, self.limit)
+        _check_shape(self.name, self.of)
+        _check_size(self.name, self.length, 2)
 
     @property
     def limit(self) -> int:
@@ -117,7 +120,11 @@ class Total:
     kind: ClassVar[str] = "total"
 
     def __post_init__(self) -> None:
-        if self.half_life is not None and not (0 < self.half_life < math.inf):
+        _check_shape(self.name, self.of)
+        half_life = self.half_life
+        if half_life is not None and not (
+            isinstance(half_life, (int, float)) and 0 < half_life <= _MAX_HALF_LIFE_S
+        ):
             raise ConfigurationError(
                 f"total {self.name!r}: half_life must be a positive number of seconds, or None"
             )
@@ -154,6 +161,9 @@ class Peak:
     kind: ClassVar[str] = "peak"
     limit: ClassVar[float] = 0.0
 
+    def __post_init__(self) -> None:
+        _check_shape(self.name, self.of)
+
     @property
     def identity(self) -> str:
         """What two peaks must have in common to share their past."""
@@ -187,9 +197,10 @@ class Distinct:
     kind: ClassVar[str] = "distinct"
 
     def __post_init__(self) -> None:
-        if self.bits < 8 or self.bits % 8:  # noqa: PLR2004 - bits in a byte
+        _check_shape(self.name, self.of)
+        if not isinstance(self.bits, int) or self.bits < 8 or self.bits % 8:  # noqa: PLR2004
             raise ConfigurationError(f"distinct {self.name!r}: bits must be a multiple of 8")
-        _check_size(self.name, self.limit)
+        _check_size(self.name, self.bits // 8, 1)
 
     @property
     def limit(self) -> int:
@@ -231,11 +242,25 @@ def cell_update(tag: bytes, feature: Feature, request: InferenceRequest) -> Cell
     return CellUpdate(tag, feature.kind, feature.limit, feature.encode(value))  # type: ignore[arg-type]
 
 
-def _check_size(name: str, limit: int) -> None:
-    if not 0 < limit <= _MAX_CELL_BYTES:
+def _check_shape(name: object, of: object) -> None:
+    if not isinstance(name, str) or not name:
+        raise ConfigurationError("a feature needs a name, a non-empty string")
+    if not callable(of):
         raise ConfigurationError(
-            f"feature {name!r} would take {limit} bytes an account; "
-            f"1 to {_MAX_CELL_BYTES} are possible"
+            f"feature {name!r}: of must be a function from a request to what it adds, "
+            f"not {type(of).__name__}"
+        )
+
+
+def _check_size(name: str, length: object, width: int) -> None:
+    if isinstance(length, bool) or not isinstance(length, int):
+        raise ConfigurationError(
+            f"feature {name!r}: its length must be a whole number, not {type(length).__name__}"
+        )
+    if not 0 < length * width <= _MAX_CELL_BYTES:
+        raise ConfigurationError(
+            f"feature {name!r} would be of length {length} times {width} bytes an account; "
+            f"1 to {_MAX_CELL_BYTES} bytes are possible"
         )
 
 

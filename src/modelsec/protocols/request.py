@@ -1,7 +1,7 @@
 """One inference request as signal scorers see it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 
@@ -21,7 +21,8 @@ class Fingerprints(Protocol):
 class InferenceRequest:
     """The fields of one request that matter here, read leniently from an OpenAI-style body.
 
-    A field that is absent, null, of the wrong type or not a finite number reads as ``None``.
+    A field that is absent, null, of the wrong type or not a finite number reads as ``None``. The
+    ``repr`` shows neither body nor text, so that logs and tracebacks do not, either.
 
     Attributes:
         body: the request as it came; read it with suspicion, nothing in it is validated.
@@ -35,8 +36,8 @@ class InferenceRequest:
         fingerprints: keyed hashing for plug-ins that remember text.
     """
 
-    body: Mapping[str, object]
-    text: str
+    body: Mapping[str, object] = field(repr=False)
+    text: str = field(repr=False)
     temperature: float | None
     top_p: float | None
     top_k: float | None

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
 
 
 class Clock(Protocol):
@@ -13,8 +13,11 @@ class Clock(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class CellUpdate:
+# What is made anew for every request is a named tuple: as immutable as the frozen dataclasses
+# elsewhere, and built in a third of the time.
+
+
+class CellUpdate(NamedTuple):
     """What one call adds to one cell of a record.
 
     Attributes:
@@ -32,8 +35,7 @@ class CellUpdate:
     payload: bytes | float
 
 
-@dataclass(frozen=True, slots=True)
-class Remember:
+class Remember(NamedTuple):
     """Update the cells of one record, count the call, and return the record as it now is.
 
     Cells of the record that are not named (a newer or older detector put them there) are kept

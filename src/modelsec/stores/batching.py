@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from modelsec.errors import StoreError
 from modelsec.stores.scripts import Call
 
-MAX_BATCH = 128
+MAX_BATCH = 64
 MAX_IN_FLIGHT = 2
 MAX_WAITING = 10_000
 

@@ -12,6 +12,7 @@ from modelsec.protocols import CellUpdate, Record, Remember
 GAP_CAP_MS = 65_535
 CLOCK_RESET_MS = 300_000
 MAX_COUNT = 2**32 - 1
+KINDS = ("ring", "gaps", "total", "peak", "distinct")
 
 
 def remembered(record: Record | None, operation: Remember, now_ms: int) -> Record:
@@ -24,7 +25,12 @@ def remembered(record: Record | None, operation: Remember, now_ms: int) -> Recor
         count = min(record.count + 1, MAX_COUNT)
         cells = dict(record.cells)
     for update in operation.cells:
-        cells[update.tag] = advanced(cells.get(update.tag), update, gap_ms, now_ms)
+        try:
+            cells[update.tag] = advanced(cells.get(update.tag), update, gap_ms, now_ms)
+        except (ValueError, OverflowError) as error:
+            raise StoreError(
+                f"the record is damaged: a cell of kind {update.kind} cannot be read"
+            ) from error
     return Record(count, now_ms, cells)
 
 
@@ -56,6 +62,8 @@ def advanced(old: bytes | None, update: CellUpdate, gap_ms: int, now_ms: int) ->
     if kind == "distinct":
         bitmap = bytearray(old or bytes(int(limit)))
         index = int(number)
+        if len(bitmap) != limit or not 0 <= index < 8 * limit:
+            raise ValueError(index)
         bitmap[index // 8] |= 1 << (index % 8)
         return bytes(bitmap)
-    raise StoreError(f"unknown cell kind {kind!r}: ring, gaps, total, peak and distinct exist")
+    raise StoreError(f"unknown cell kind {kind!r:.60}: there are {', '.join(KINDS)}")

@@ -47,8 +47,9 @@ class MemoryStore:
                 return self._remember(operations)  # type: ignore[arg-type]
             if shape is Recall:
                 return [self._live(operation.key) for operation in operations]
-            replies = [self._live(operation.key) for operation in operations]
+            replies = []
             for operation in operations:
+                replies.append(self._live(operation.key))
                 self._records.pop(operation.key, None)
             return replies
 

@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from hashlib import sha1
 from importlib.resources import files
-from typing import TypeAlias, cast
+from itertools import islice
+from typing import NamedTuple, TypeAlias, cast
 
 from modelsec.errors import StoreError
 from modelsec.protocols import Operation, Remember, Reply
+from modelsec.stores.cells import KINDS
 from modelsec.stores.codec import decode
 from modelsec.stores.validate import checked_shape
 
@@ -23,13 +25,29 @@ class Script:
     digest: str
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One script call, ready to send: ``EVALSHA digest n keys... arguments...``."""
+class Call(NamedTuple):
+    """One script call, ready to send: ``EVALSHA digest n keys... arguments...``.
+
+    Attributes:
+        script: what to run.
+        keys: the records.
+        parts: for each record the arguments of its operation, its layout first; empty for
+            scripts without arguments.
+    """
 
     script: Script
-    keys: int
-    arguments: tuple[Argument, ...]
+    keys: tuple[str, ...]
+    parts: tuple[tuple[Argument, ...], ...] = ()
+
+    def wire(self) -> list[Argument]:
+        """Return keys and arguments in a row; a layout like the one before is left empty."""
+        row: list[Argument] = [*self.keys]
+        before: Argument | None = None
+        for part in self.parts:
+            row.append(b"" if part[0] == before else part[0])
+            row += part[1:]
+            before = part[0]
+        return row
 
 
 @cache
@@ -45,19 +63,45 @@ def encode_call(prefix: str, operations: Sequence[Operation]) -> Call:
     The key of a record is ``prefix:{key}``: the braces make it a Cluster hash tag.
     """
     shape = checked_shape(operations)
-    arguments: list[Argument] = [f"{prefix}:{{{operation.key}}}" for operation in operations]
+    keys = tuple([f"{prefix}:{{{operation.key}}}" for operation in operations])
+    parts: tuple[tuple[Argument, ...], ...] = ()
     if shape is Remember:
-        for operation in cast("Sequence[Remember]", operations):
-            now_ms = operation.now_ms
-            arguments += (
-                b"" if now_ms is None else now_ms,
-                operation.ttl_seconds,
-                operation.max_bytes,
-                len(operation.cells),
-            )
-            for cell in operation.cells:
-                arguments += (cell.tag, cell.kind, cell.limit, cell.payload)
-    return Call(script_for(shape.__name__), len(operations), tuple(arguments))
+        parts = tuple(map(_arguments, cast("Sequence[Remember]", operations)))
+    return Call(script_for(shape.__name__), keys, parts)
+
+
+def _arguments(operation: Remember) -> tuple[Argument, ...]:
+    cells = operation.cells
+    return (
+        _layout(operation.ttl_seconds, operation.max_bytes, tuple([cell[:3] for cell in cells])),
+        b"" if operation.now_ms is None else operation.now_ms,
+        *[cell.payload for cell in cells if cell.kind != "gaps"],
+    )
+
+
+@lru_cache(maxsize=256)
+def _layout(ttl_seconds: int, max_bytes: int, cells: tuple[tuple[bytes, str, float], ...]) -> bytes:
+    """Encode what is the same for all requests of a detector; a server parses it once a call."""
+    for _, kind, _ in cells:
+        if kind not in KINDS:
+            raise StoreError(f"unknown cell kind {kind!r:.60}: there are {', '.join(KINDS)}")
+    head = b"%d %d " % (ttl_seconds, max_bytes)
+    return head + b"".join(tag + f"{kind[0]}{limit!r};".encode() for tag, kind, limit in cells)
+
+
+def merged(calls: Sequence[Call]) -> Call:
+    """Merge calls of one script into one: its effect is theirs, one after another."""
+    keys = tuple([key for call in calls for key in call.keys])
+    parts = tuple([part for call in calls for part in call.parts])
+    return Call(calls[0].script, keys, parts)
+
+
+def parted(raw: object, calls: Sequence[Call]) -> list[object]:
+    """Part the reply to merged calls into the replies to each."""
+    if not isinstance(raw, list) or len(raw) != sum(len(call.keys) for call in calls):
+        return [raw] * len(calls)  # decode_replies says what is wrong with it
+    replies = iter(raw)
+    return [list(islice(replies, len(call.keys))) for call in calls]
 
 
 def decode_replies(raw: object) -> list[Reply]:

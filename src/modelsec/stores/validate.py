@@ -10,6 +10,8 @@ _KEY = re.compile(r"[A-Za-z0-9_.:@#-]{1,128}\Z")
 _SHAPES = (Remember, Recall, Forget)
 MAX_RECORD_BYTES = 65_535
 _MAX_TIME_MS = 2**48 - 1
+_MAX_TTL_S = 2**31 - 1
+_TAG_BYTES = 4
 
 
 def checked_shape(operations: Sequence[Operation]) -> type[Operation]:
@@ -18,8 +20,8 @@ def checked_shape(operations: Sequence[Operation]) -> type[Operation]:
     Raises:
         ConfigurationError: no operations, several types, a malformed key, time or limit.
     """
-    if not operations:
-        raise ConfigurationError("a store call needs at least one operation")
+    if not isinstance(operations, (tuple, list)) or not operations:
+        raise ConfigurationError("a store call needs a list of at least one operation")
     shape = type(operations[0])
     if shape not in _SHAPES:
         raise ConfigurationError(
@@ -36,18 +38,22 @@ def checked_shape(operations: Sequence[Operation]) -> type[Operation]:
                 f"store key {operation.key!r:.60} is not 1 to 128 characters of [A-Za-z0-9_.:@#-]"
             )
         if shape is Remember:
-            _check_remember(operation)  # type: ignore[arg-type]
+            _check_remember(operation)
     return shape
 
 
 def _check_remember(operation: Remember) -> None:
-    if operation.now_ms is not None and not 0 <= operation.now_ms <= _MAX_TIME_MS:
+    if operation.now_ms is not None:
+        _check_integer("now_ms", operation.now_ms, 0, _MAX_TIME_MS)
+    _check_integer("ttl_seconds", operation.ttl_seconds, 1, _MAX_TTL_S)
+    _check_integer("max_bytes", operation.max_bytes, 1, MAX_RECORD_BYTES)
+    for cell in operation.cells:
+        if not isinstance(cell.tag, bytes) or len(cell.tag) != _TAG_BYTES:
+            raise ConfigurationError(f"cell tag {cell.tag!r:.60} is not {_TAG_BYTES} bytes")
+
+
+def _check_integer(name: str, value: int, low: int, high: int) -> None:
+    if not isinstance(value, int) or not low <= value <= high:
         raise ConfigurationError(
-            f"time {operation.now_ms} ms is outside 0 to {_MAX_TIME_MS} ms since the Unix epoch"
-        )
-    if operation.ttl_seconds < 1:
-        raise ConfigurationError(f"ttl_seconds must be at least 1, not {operation.ttl_seconds}")
-    if not 1 <= operation.max_bytes <= MAX_RECORD_BYTES:
-        raise ConfigurationError(
-            f"max_bytes must be 1 to {MAX_RECORD_BYTES}, not {operation.max_bytes}"
+            f"{name} must be a whole number, {low} to {high}, not {value!r:.60}"
         )

@@ -1,1 +1,7 @@
 """Conformance kits and simulators for those who build on modelsec."""
+
+from modelsec.testing.clock import FakeClock
+from modelsec.testing.scorer_kit import check_scorer
+from modelsec.testing.store_kit import check_store
+
+__all__ = ["FakeClock", "check_scorer", "check_store"]

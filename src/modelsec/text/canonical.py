@@ -15,6 +15,12 @@ MAX_CHARACTERS = 8_192
 MAX_COMBINING_RUN = 4
 """Marks kept on one base character; UAX #15 section 13 allows 30, no script needs more than 4."""
 
+_HIDDEN_MARKS = frozenset("\u0f73\u0f75\u0f81\uff9e\uff9f")
+"""All code points of combining class 0 that normalise to marks of another class."""
+
+_MAYBE_A_RUN = re.compile("(?:[^\\w\\s\\x00-\u02ff]|[\uff9e\uff9f]){3}")
+"""Matches wherever a run may be too long (some marks count as two); it is faster than looking."""
+
 _CONTROLS = dict.fromkeys((*range(0x20), 0x7F), " ")
 _IGNORABLE = re.compile(
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e"
@@ -25,11 +31,13 @@ _IGNORABLE = re.compile(
 
 def canonical(text: str) -> str:
     """Return the canonical form of ``text``, at most :data:`MAX_CHARACTERS` long."""
-    text = ends(text)
+    if len(text) > MAX_CHARACTERS:
+        text = ends(text)
     if text.isascii():
         if not text.isprintable():
             text = text.translate(_CONTROLS)
-        return " ".join(text.lower().split())
+        # Printable ASCII has one kind of white space: most texts need no splitting.
+        return " ".join(text.lower().split()) if "  " in text else text.lower().strip(" ")
     text = _cap_combining_runs(_IGNORABLE.sub("", text))
     text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
     return " ".join(ends(text.translate(_CONTROLS)).split())
@@ -44,10 +52,16 @@ def ends(text: str) -> str:
 
 
 def _cap_combining_runs(text: str) -> str:
+    if not _MAYBE_A_RUN.search(text):
+        return text
     kept: list[str] = []
     run = 0
     for character in text:
-        run = run + 1 if unicodedata.combining(character) else 0
-        if run <= MAX_COMBINING_RUN:
+        if not unicodedata.combining(character) and character not in _HIDDEN_MARKS:
+            run = 0
             kept.append(character)
+        elif run < MAX_COMBINING_RUN:
+            marks = unicodedata.normalize("NFKD", character)[: MAX_COMBINING_RUN - run]
+            run += len(marks)
+            kept.append(marks)
     return "".join(kept)

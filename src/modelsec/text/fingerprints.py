@@ -31,3 +31,7 @@ class KeyedFingerprints:
     def __repr__(self) -> str:
         """Show no key."""
         return "KeyedFingerprints(...)"
+
+    def __reduce__(self) -> str:
+        """Refuse to be pickled: keys do not travel in files."""
+        raise TypeError("KeyedFingerprints cannot be pickled; make them from the secret again")

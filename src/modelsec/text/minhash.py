@@ -1,10 +1,15 @@
 """Similarity sketches: 8 MinHash values of 4 bits each, in 32 bits.
 
-A text is the set of its 8-character substrings (they cross words, so they carry wording rather
-than vocabulary, and need no tokenizer). For each of 8 keyed permutations the sketch keeps 4 bits
-of the smallest image (b-bit MinHash, Li and König 2010): two texts of Jaccard resemblance J
-agree at each of the 8 places with probability J + (1 - J)/16. Two texts are called *alike* when
-they agree at 4 places or more: probability .001 for unrelated texts, .5 at J = .4.
+A text is the set of its 8-byte substrings (they cross words, so they carry wording rather than
+vocabulary, and need no tokenizer), in UTF-8 without the lead bytes that only say which alphabet
+it is. So a substring is 8 letters of Latin, Cyrillic, Greek or Arabic, 4 of Devanagari or Thai,
+2 or 3 ideographs; with the lead bytes it would be 4, 2 and as many, and long texts in the same
+alphabet would look alike for their common syllables.
+
+For each of 8 keyed permutations the sketch keeps 4 bits of the smallest image (b-bit MinHash, Li
+and König 2010): two texts of Jaccard resemblance J agree at each of the 8 places with probability
+J + (1 - J)/16. Two texts are called *alike* when they agree at 4 places or more: probability .001
+for unrelated texts, .5 at J = .4.
 """
 
 import numpy as np
@@ -14,6 +19,7 @@ PLACES = 8
 ALIKE_PLACES = 4
 KEY_BYTES = 8 + 4 * PLACES + 4
 # Constants are zero-dimensional arrays: cheaper in a ufunc than scalars.
+_ALPHABETS = bytes(range(0xC2, 0xE1))  # lead bytes of U+0080 to U+0FFF
 _GRAM = np.dtype("<u8")
 _NIBBLES = np.array(0x1111_1111, np.uint32)
 _ONE, _TWO = np.array(1, np.uint32), np.array(2, np.uint32)
@@ -41,7 +47,10 @@ class MinHash:
     def sketch(self, text: str) -> int:
         """Return the 32-bit sketch of a canonical text, in linear time (8 µs at 50 words)."""
         # The frame marks both ends and makes the shortest text one gram long.
-        framed = b"\2\2\2\2" + text.encode("utf-8", "surrogatepass") + b"\3\3\3\3"
+        letters = text.encode("utf-8", "surrogatepass")
+        if len(letters) != len(text):
+            letters = letters.translate(None, _ALPHABETS)
+        framed = b"\2\2\2\2" + letters + b"\3\3\3\3"
         # Every 8 consecutive bytes as one integer: overlapping, read in place.
         grams = np.ndarray((len(framed) - 7,), _GRAM, framed, 0, (1,))
         # Multiply-shift hashing (Dietzfelbinger et al. 1997), then one permutation a place.

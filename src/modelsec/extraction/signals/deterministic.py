@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from modelsec.protocols import Feature, Signal, Window
 
 NEARLY_ZERO = 0.01
+RANDOM = Signal(0.0, "sampling with randomness")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,4 +31,4 @@ class Deterministic:
             return Signal(1.0, "top_k 1")
         if request.top_p is not None and request.top_p <= NEARLY_ZERO:
             return Signal(1.0, f"top_p {request.top_p:g}")
-        return Signal(0.0, "sampling with randomness")
+        return RANDOM

@@ -12,6 +12,9 @@ from dataclasses import dataclass
 
 from modelsec.protocols import Feature, Signal, Window
 
+ASKED = Signal(0.8, "log-probabilities requested")
+NOT_ASKED = Signal(0.0, "no log-probabilities requested")
+
 
 @dataclass(frozen=True, slots=True)
 class Logprobs:
@@ -22,6 +25,4 @@ class Logprobs:
 
     def score(self, window: Window) -> Signal:
         """Score 0.8 if it does."""
-        if window.request.wants_logprobs:
-            return Signal(0.8, "log-probabilities requested")
-        return Signal(0.0, "no log-probabilities requested")
+        return ASKED if window.request.wants_logprobs else NOT_ASKED

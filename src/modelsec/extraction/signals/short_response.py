@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from modelsec.protocols import Feature, Signal, Window
 
 SHORT_TOKENS = 50
+NOT_SHORT = Signal(0.0, "no short token limit")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,4 +27,4 @@ class ShortResponse:
         limit = window.request.max_tokens
         if limit is not None and limit < SHORT_TOKENS:
             return Signal(0.6, f"at most {limit:g} tokens")
-        return Signal(0.0, "no short token limit")
+        return NOT_SHORT

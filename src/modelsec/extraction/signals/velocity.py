@@ -14,6 +14,7 @@ from bisect import bisect_left
 from dataclasses import dataclass, field
 from itertools import accumulate
 
+from modelsec.errors import ConfigurationError
 from modelsec.protocols import Gaps, Signal, Window
 
 WINDOW_MS = 60_000
@@ -28,13 +29,21 @@ class Velocity:
     remembers: tuple[Gaps, ...] = field(init=False)
 
     def __post_init__(self) -> None:
+        if not isinstance(self.per_minute, int) or self.per_minute < 1:
+            raise ConfigurationError(
+                f"per_minute must be a positive whole number, not {self.per_minute!r:.60}"
+            )
         # With this request itself that makes per_minute: more would not raise the score.
         gaps = Gaps("gaps", length=max(1, self.per_minute - 1))
         object.__setattr__(self, "remembers", (gaps,))
 
     def score(self, window: Window) -> Signal:
         """Count the requests younger than a minute."""
-        ages_ms = list(accumulate(reversed(window[self.remembers[0]])))
+        gaps_ms = window[self.remembers[0]]
         # The gap before a request is the age of its predecessor.
-        requests = 1 + bisect_left(ages_ms, WINDOW_MS)
-        return Signal(min(requests / self.per_minute, 1.0), f"{requests} requests in 60 s")
+        requests = 1 + len(gaps_ms)
+        if sum(gaps_ms) >= WINDOW_MS:
+            requests = 1 + bisect_left(list(accumulate(reversed(gaps_ms))), WINDOW_MS)
+        if requests < self.per_minute:
+            return Signal(requests / self.per_minute, f"{requests} requests in 60 s")
+        return Signal(1.0, f"at least {self.per_minute} requests in 60 s")
