@@ -138,6 +138,15 @@ def test_too_much_memory(features: tuple[Feature, ...]) -> None:
         detector(Weighted(scorer, 1.0))
 
 
+def test_features_that_collide(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two features that would share one cell of the record are refused, and both are named."""
+    monkeypatch.setattr("modelsec.extraction.judge.cell_tag", lambda *_: b"same")
+    with pytest.raises(
+        ConfigurationError, match=r"velocity/gaps.* and low_diversity/sketches coll"
+    ):
+        detector()
+
+
 def test_all_that_is_admitted_fits() -> None:
     """Scorers at the very limit work: the largest values of all features fit the record."""
     huge = -1.7976931348623157e308

@@ -271,19 +271,38 @@ def test_the_cause_is_attached() -> None:
     assert isinstance(caught.value.__cause__, ZeroDivisionError)
 
 
-def test_a_signal_that_does_not_stand_alone() -> None:
-    """A signal that behaves otherwise in the company of others, the last thing that is tried."""
-    calls = itertools.count()
+def calls_of_the_kit() -> tuple[int, int]:
+    """Return how often the kit asks a scorer, and how many requests it sends through detectors."""
+    counts: list[int] = []
 
-    def counting(_: Window) -> Signal:
-        next(calls)
+    def judge(window: Window) -> Signal:
+        counts.append(window.count)
         return Signal(0.0)
 
-    check_scorer(Custom(counting))
-    total = next(calls)
-    again = itertools.count()
+    check_scorer(Custom(judge))
+    return len(counts), max(counts)
+
+
+def test_a_signal_that_does_not_stand_alone() -> None:
+    """A signal that behaves otherwise in the company of others, the last thing that is tried."""
+    total, _ = calls_of_the_kit()
+    calls = itertools.count()
     with pytest.raises(AssertionError, match=r"Other scorers beside it.* But: its signals differ"):
-        check_scorer(Custom(lambda _: Signal(float(next(again) >= total - 5))))
+        check_scorer(Custom(lambda _: Signal(float(next(calls) >= total - 5))))
+
+
+def test_a_signal_that_fails_in_a_detector() -> None:
+    """A signal that fails in a detector only, where its exception shows as an event."""
+    total, requests = calls_of_the_kit()
+    calls = itertools.count()
+
+    def judge(_: Window) -> Signal:
+        if next(calls) == total - 3 * requests + 5:
+            raise ValueError
+        return Signal(0.0)
+
+    with pytest.raises(AssertionError, match=rf"{DETECTOR}.* But: stage score failed: ValueError"):
+        check_scorer(Custom(judge))
 
 
 def test_requests_of_ones_own() -> None:

@@ -1,7 +1,7 @@
 """The batcher on its own: what it merges, what it bounds, and that nobody's call is lost."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 
 import pytest
 
@@ -43,6 +43,11 @@ def batcher(wire: Wire, max_wait: float = 60.0) -> Batcher:
     return Batcher(wire.one, wire.many, max_wait=max_wait)
 
 
+async def finished(*calls: Awaitable[object], errors: bool = False) -> list[object]:
+    """Return what calls return, or also raise; a call that hangs fails the test."""
+    return await asyncio.wait_for(asyncio.gather(*calls, return_exceptions=errors), 10)
+
+
 async def settle() -> None:
     """Let every task run until it waits."""
     for _ in range(10):
@@ -58,25 +63,26 @@ async def test_lone_call_goes_at_once() -> None:
 
 
 async def test_concurrent_calls_share_round_trips() -> None:
-    """Of 64 simultaneous calls the first goes alone and the other 63 together."""
+    """Of 50 simultaneous calls the first goes alone and the other 49 together."""
     wire = Wire()
     wire.open.set()
     shared = batcher(wire)
-    replies = await asyncio.gather(*(shared.send(call(i)) for i in range(100, 164)))
-    assert replies == list(range(100, 164))
-    assert [len(numbers) for numbers in wire.sent] == [1, 63]
+    replies = await finished(*(shared.send(call(i)) for i in range(100, 150)))
+    assert replies == list(range(100, 150))
+    assert [len(numbers) for numbers in wire.sent] == [1, 49]
 
 
-async def test_flights_and_batches_are_bounded() -> None:
-    """At most two round trips are under way, with at most 64 calls each."""
+async def test_flights_and_batches_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At most two round trips are under way, with at most MAX_BATCH calls each."""
+    monkeypatch.setattr(batching, "MAX_BATCH", 10)
     wire = Wire()
     shared = batcher(wire)
-    tasks = [asyncio.ensure_future(shared.send(call(100 + i))) for i in range(300)]
+    tasks = [asyncio.ensure_future(shared.send(call(100 + i))) for i in range(25)]
     await settle()
-    assert [len(numbers) for numbers in wire.sent] == [1, 64]
+    assert [len(numbers) for numbers in wire.sent] == [1, 10]
     wire.open.set()
-    assert await asyncio.gather(*tasks) == list(range(100, 400))
-    assert [len(numbers) for numbers in wire.sent] == [1, 64, 64, 64, 64, 43]
+    assert await finished(*tasks) == list(range(100, 125))
+    assert [len(numbers) for numbers in wire.sent] == [1, 10, 10, 4]
 
 
 async def test_failure_of_one_is_its_own() -> None:
@@ -84,9 +90,7 @@ async def test_failure_of_one_is_its_own() -> None:
     wire = Wire()
     wire.open.set()
     shared = batcher(wire)
-    replies = await asyncio.gather(
-        *(shared.send(call(i)) for i in (1, 12, 13, 14)), return_exceptions=True
-    )
+    replies = await finished(*(shared.send(call(i)) for i in (1, 12, 13, 14)), errors=True)
     assert replies[:2] == [1, 12]
     assert isinstance(replies[2], ValueError)
     assert replies[3] == 14
@@ -101,11 +105,11 @@ async def test_failed_round_trip_fails_all(error: Exception) -> None:
     tasks = [asyncio.ensure_future(shared.send(call(i))) for i in range(4)]
     await settle()
     wire.open.set()
-    outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+    outcomes = await finished(*tasks, errors=True)
     assert outcomes[0] is error  # the lone call's caller knows the client's exceptions
     assert [type(outcome) for outcome in outcomes[1:]] == [StoreError] * 3
     wire.broken = None
-    assert await asyncio.gather(shared.send(call(1)), shared.send(call(2))) == [1, 2]
+    assert await finished(shared.send(call(1)), shared.send(call(2))) == [1, 2]
 
 
 async def test_short_reply_fails_all() -> None:
@@ -118,9 +122,7 @@ async def test_short_reply_fails_all() -> None:
     wire = Wire()
     wire.open.set()
     shared = Batcher(wire.one, short, max_wait=60.0)
-    outcomes = await asyncio.gather(
-        *(shared.send(call(i)) for i in range(4)), return_exceptions=True
-    )
+    outcomes = await finished(*(shared.send(call(i)) for i in range(4)), errors=True)
     assert outcomes[:3] == [0, 1, 2]
     assert isinstance(outcomes[3], StoreError)
 
@@ -136,7 +138,7 @@ async def test_cancelled_waiter_is_not_sent() -> None:
     tasks[3].cancel()
     await settle()
     wire.open.set()
-    outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+    outcomes = await finished(*tasks, errors=True)
     assert isinstance(outcomes.pop(3), asyncio.CancelledError)
     assert outcomes == [0, 1, 2, 4, 5]
     assert wire.sent == [[0], [1], [2, 4, 5]]
@@ -152,7 +154,7 @@ async def test_cancelled_flight_delivers_to_the_others(victim: int) -> None:
     tasks[victim].cancel()
     await settle()
     wire.open.set()
-    outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+    outcomes = await finished(*tasks, errors=True)
     assert isinstance(outcomes.pop(victim), asyncio.CancelledError)
     assert outcomes == [i for i in range(4) if i != victim]
     assert await shared.send(call(9)) == 9
@@ -166,7 +168,7 @@ async def test_cancelling_everybody_frees_the_batcher() -> None:
     await settle()
     for task in tasks:
         task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    await finished(*tasks, errors=True)
     wire.open.set()
     assert await asyncio.wait_for(shared.send(call(1_000)), 5) == 1_000
 
@@ -182,7 +184,7 @@ async def test_waiting_is_bounded_in_time() -> None:
     wire.open.set()
     with pytest.raises(StoreError, match=r"busy for more than 0\.01 s"):
         await late
-    assert await asyncio.gather(*tasks) == [0, 1]
+    assert await finished(*tasks) == [0, 1]
     assert [2] not in wire.sent
 
 
@@ -198,4 +200,4 @@ async def test_waiting_is_bounded_in_number(monkeypatch: pytest.MonkeyPatch) -> 
     with pytest.raises(StoreError, match="3 calls are waiting"):
         await shared.send(call(5))
     wire.open.set()
-    assert await asyncio.gather(*tasks) == [0, 1, 2, 3, 4]
+    assert await finished(*tasks) == [0, 1, 2, 3, 4]

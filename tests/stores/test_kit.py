@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-
 from dataclasses import replace
 
 import pytest
@@ -131,10 +130,10 @@ def test_broken_store_is_caught(store: type[MemoryStore], clause: str) -> None:
     [
         ("ring", lambda old, u, *_: (old or b"") + u.payload, "latest bytes that fit"),
         ("ring", lambda old, u, *_: (u.payload + (old or b""))[: int(u.limit)], "oldest first"),
-        ("gaps", lambda old, u, gap, _: (old or b"") + bytes(2), "Gaps are milliseconds"),
-        ("total", lambda old, u, *_: bytes(6) + b"1.0", "A total adds"),
-        ("peak", lambda old, u, *_: b"%g" % u.payload, "A peak is the largest"),
-        ("distinct", lambda old, u, *_: bytes(int(u.limit)), "sets its bit"),
+        ("gaps", lambda old, *_: (old or b"") + bytes(2), "Gaps are milliseconds"),
+        ("total", lambda *_: bytes(6) + b"1.0", "A total adds"),
+        ("peak", lambda _, u, *__: b"%g" % u.payload, "A peak is the largest"),
+        ("distinct", lambda _, u, *__: bytes(int(u.limit)), "sets its bit"),
     ],
 )
 def test_broken_arithmetic_is_caught(

@@ -129,6 +129,72 @@ async def test_flushed_script_is_restored_on_every_node(
         sync_store.close()
 
 
+def redirections(cluster: redis.RedisCluster) -> int:
+    """Return how often the nodes of a Cluster sent a client elsewhere."""
+    total = 0
+    for node in cluster.get_primaries():
+        errors = cluster.info("errorstats", target_nodes=node)
+        total += int(errors.get("errorstat_MOVED", {"count": 0})["count"])
+    return total
+
+
+async def test_first_calls_find_their_nodes(cluster_url: str, prefix: str) -> None:
+    """64 concurrent first calls each go to the right node of a Cluster at once."""
+    with redis.RedisCluster.from_url(cluster_url) as client:
+        before = redirections(client)
+        store = AsyncRedisStore.from_url(cluster_url, cluster=True, prefix=prefix, **PATIENT)
+        await asyncio.gather(*(store.apply([remember(f"k{i}")]) for i in range(64)))
+        await store.aclose()
+        assert redirections(client) == before
+
+
+async def test_moved_slots_are_followed(cluster_url: str, prefix: str) -> None:
+    """When slots move between nodes, concurrent calls are redirected, and none of them fails."""
+    keys = [f"{prefix}-{i}" for i in range(40)]  # the slot is that of the hash tag, so of the key
+    with redis.RedisCluster.from_url(cluster_url) as client:
+        store = AsyncRedisStore.from_url(cluster_url, cluster=True, prefix=prefix, **PATIENT)
+        sync_store = RedisStore.from_url(cluster_url, cluster=True, prefix=prefix, **PATIENT)
+        await store.apply([remember("warm")])
+        moved = move(client, {client.keyslot(key) for key in keys})
+        assert moved > 10
+        before = redirections(client)
+        replies = await asyncio.gather(*(store.apply([remember(key)]) for key in keys))
+        replies += [sync_store.apply([remember(key)]) for key in keys]
+        assert [record.count for (record,) in replies if record] == [1] * 40 + [2] * 40
+        assert redirections(client) >= before + moved
+        await store.aclose()
+        sync_store.close()
+
+
+def move(cluster: redis.RedisCluster, slots: set[int]) -> int:
+    """Move those slots that are empty to the first node; return how many it took over."""
+    nodes = cluster.get_primaries()
+    names = {
+        node.name: cluster.execute_command("CLUSTER MYID", target_nodes=node).decode()
+        for node in nodes
+    }
+    new, moved = nodes[0], 0
+    for slot in slots:
+        old = cluster.nodes_manager.get_node_from_slot(slot)
+        count = cluster.execute_command("CLUSTER COUNTKEYSINSLOT", slot, target_nodes=old)
+        if old == new or count:
+            continue
+        command = f"CLUSTER SETSLOT {slot}"
+        cluster.execute_command(command, "IMPORTING", names[old.name], target_nodes=new)
+        cluster.execute_command(command, "MIGRATING", names[new.name], target_nodes=old)
+        cluster.execute_command(command, "NODE", names[new.name], target_nodes=new)
+        cluster.execute_command(command, "NODE", names[new.name], target_nodes=old)
+        moved += 1
+
+    def agreed() -> bool:
+        maps = [cluster.cluster_slots(target_nodes=node) for node in nodes]
+        owners = [{span: nodes["primary"] for span, nodes in one.items()} for one in maps]
+        return all(one == owners[0] for one in owners)
+
+    wait_until(agreed, "the nodes to agree")
+    return moved
+
+
 def test_one_script_call_a_request(own_server: Server, own_client: redis.Redis) -> None:
     """A request costs one EVALSHA and nothing else that the client sends."""
     store = RedisStore.from_url(own_server.url, **PATIENT)
@@ -233,7 +299,7 @@ def test_bad_value_is_refused_and_left(
     """A value that is no record of ours is a StoreError for every operation, and stays as it is."""
     key = f"{prefix}:{{a}}"
     client.set(key, bad)
-    with pytest.raises(StoreError, match="not a modelsec record|damaged|upgrade the process"):
+    with pytest.raises(StoreError, match=r"not a modelsec record|damaged|upgrade the process"):
         store.apply([operation])
     assert client.get(key) == bad
     assert client.ttl(key) == -1
@@ -265,18 +331,34 @@ def test_bad_value_spares_nobody(
     assert [client.get(f"{prefix}:{{{key}}}") for key in "abc"] == before
 
 
+@pytest.mark.parametrize("kind", [Remember, Recall, Forget])
 async def test_bad_value_fails_its_own_call_only(
-    async_store: AsyncRedisStore, redis_url: str, prefix: str
+    async_store: AsyncRedisStore, redis_url: str, prefix: str, kind: type
 ) -> None:
-    """Of concurrent calls only the one that meets a bad value fails."""
+    """Of concurrent calls only the one that meets a bad value fails; the others happen, once."""
+    await asyncio.gather(*(async_store.apply([remember(f"k{i}")]) for i in range(20)))
+    outcomes: list[object] = []
     with redis.Redis.from_url(redis_url) as client:
         client.set(f"{prefix}:{{k7}}", b"foreign")
-    outcomes = await asyncio.gather(
-        *(async_store.apply([remember(f"k{i}")]) for i in range(20)), return_exceptions=True
-    )
-    failed = [i for i, outcome in enumerate(outcomes) if isinstance(outcome, BaseException)]
-    assert failed == [7]
-    assert isinstance(outcomes[7], StoreError)
+        outcomes += await asyncio.gather(
+            *(
+                async_store.apply([remember(f"k{i}") if kind is Remember else kind(f"k{i}")])
+                for i in range(20)
+            ),
+            return_exceptions=True,
+        )
+        left = [i for i in range(20) if client.exists(f"{prefix}:{{k{i}}}")]
+    assert isinstance(outcomes.pop(7), StoreError)
+    counts = [outcome[0].count for outcome in outcomes if isinstance(outcome, list)]
+    assert counts == [2 if kind is Remember else 1] * 19
+    assert left == ([7] if kind is Forget else list(range(20)))
+
+
+async def test_record_is_forgotten_once(async_store: AsyncRedisStore) -> None:
+    """Of concurrent calls that forget one record, exactly one gets it."""
+    await async_store.apply([remember("a")])
+    replies = await asyncio.gather(*(async_store.apply([Forget("a")]) for _ in range(20)))
+    assert sorted(reply is None for (reply,) in replies) == [False] + [True] * 19
 
 
 def test_keys_of_two_slots_are_refused(cluster_url: str, prefix: str) -> None:
@@ -441,7 +523,7 @@ def test_server_out_of_memory(own_server: Server, own_client: redis.Redis) -> No
     store = RedisStore.from_url(own_server.url, **PATIENT)
     store.apply([remember("a")])
     own_client.config_set("maxmemory", 1)
-    with pytest.raises(StoreError, match="OOM|memory"):
+    with pytest.raises(StoreError, match=r"OOM|memory"):
         store.apply([remember("a"), remember("b")])
     own_client.config_set("maxmemory", 0)
     (record, nobody) = store.apply([Recall("a"), Recall("b")])

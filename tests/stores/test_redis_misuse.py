@@ -61,6 +61,37 @@ def answering(answer: bytes) -> Iterator[str]:
     assert not thread.is_alive()
 
 
+@contextmanager
+def hanging_up() -> Iterator[tuple[str, list[bytes]]]:
+    """A server that closes the connection instead of answering a script call, and counts them."""
+    calls: list[bytes] = []
+
+    def serve() -> None:
+        while True:
+            try:
+                connection, _ = listening.accept()
+            except OSError:
+                return
+            with connection:
+                connection.settimeout(2.0)
+                while data := connection.recv(65_536):
+                    if b"EVALSHA" in data:
+                        calls.extend([b"EVALSHA"] * data.count(b"EVALSHA"))
+                        break
+                    answer = b"+PONG\r\n" if b"PING" in data else b"+OK\r\n"
+                    connection.sendall(answer * data.count(b"*"))
+
+    with socket.create_server((HOST, 0), backlog=64) as listening:
+        thread = Thread(target=serve)
+        thread.start()
+        try:
+            yield f"redis://{HOST}:{listening.getsockname()[1]}", calls
+        finally:
+            listening.shutdown(socket.SHUT_RDWR)
+            thread.join(BOUND_S)
+    assert not thread.is_alive()
+
+
 @pytest.fixture
 def closed_url() -> str:
     """A port that nobody listens on."""
@@ -130,6 +161,18 @@ def test_turn_is_waited_for_so_long_in_threads(silent_url: str) -> None:
         said = sorted(threads.map(outcome, range(2)))
     assert said[0] == "no connection became free within 0.05 s"
     store.close()
+
+
+def test_call_is_sent_at_most_once() -> None:
+    """A call whose reply was lost may have been counted: it is a StoreError, and not sent again."""
+    with hanging_up() as (url, calls):
+        assert isinstance(sync_outcome(url, timeout=5), StoreError)
+        assert len(calls) == 1
+    for batch in (True, False):
+        with hanging_up() as (url, calls):
+            outcomes = asyncio.run(async_outcomes(url, 1, batch=batch, timeout=5))
+            assert {type(outcome) for outcome in outcomes} == {StoreError}
+            assert len(calls) == 1
 
 
 def test_closed_port(closed_url: str) -> None:

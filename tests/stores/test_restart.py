@@ -6,17 +6,17 @@ from collections.abc import Callable
 from threading import Event, Thread
 
 import pytest
+import redis
 
 from modelsec import (
     Assessment,
     AsyncRedisStore,
     ModelTheftDetector,
     RedisStore,
-    StoreError,
     SyncModelTheftDetector,
 )
 from modelsec.extraction.detector import OnStoreError
-from tests.support.servers import Server, running_cluster, valkey_binary, wait_until
+from tests.support.servers import Server, is_whole, running_cluster, valkey_binary, wait_until
 
 pytestmark = pytest.mark.real_server
 
@@ -64,12 +64,12 @@ def failing(choice: OnStoreError) -> str:
 async def reached(holds: Callable[[], bool]) -> None:
     """Wait for a fact without blocking the event loop."""
     async with asyncio.timeout(30):
-        while not holds():
+        while not holds():  # noqa: ASYNC110 - a tally is no event
             await asyncio.sleep(0.005)
 
 
 async def load(detector: ModelTheftDetector, tally: Tally, worker: int, done: Event) -> None:
-    """Send requests until it is done. (Python 3.11's wait_for may swallow a cancellation.)"""
+    """Send requests until it is done; Python 3.11's wait_for may swallow a cancellation."""
     while not done.is_set():
         try:
             tally.add(await detector.analyze_request(f"user-{worker}", BODY))
@@ -177,3 +177,26 @@ def test_cluster_node_restarts() -> None:
             return await outage(store, "raise", servers[0])
 
         asyncio.run(async_outage()).check("raise")
+        for server in servers:
+            with redis.Redis.from_url(server.url) as client:
+                wait_until(lambda c=client: is_whole(c, len(servers)), "the Cluster to be whole")
+        with redis.Redis.from_url(url) as client:
+            asyncio.run(closed_in_an_outage(url, client, servers[1]))
+
+
+async def closed_in_an_outage(url: str, client: redis.Redis, server: Server) -> None:
+    """Check that a store which is closed while a node is down keeps no connection to the others."""
+
+    def connections() -> int:
+        return int(client.info("clients")["connected_clients"])
+
+    before = connections()
+    store = AsyncRedisStore.from_url(url, cluster=True, **HASTY)
+    detector = ModelTheftDetector(store, secret=SECRET, on_store_error="allow")
+    await asyncio.gather(*(detector.analyze_request(f"user-{i}", BODY) for i in range(30)))
+    assert connections() > before
+    server.kill()
+    late = await asyncio.gather(*(detector.analyze_request(f"user-{i}", BODY) for i in range(30)))
+    assert any(assessment.incomplete for assessment in late)
+    await store.aclose()
+    wait_until(lambda: connections() == before, "the server to notice")

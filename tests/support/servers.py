@@ -105,7 +105,7 @@ def running_cluster(binary: Path, nodes: int = 3) -> Iterator[list[Server]]:
             client.execute_command("CLUSTER ADDSLOTSRANGE", low, high - 1)
             client.execute_command("CLUSTER MEET", HOST, servers[0].port)
         for client in clients:
-            wait_until(lambda c=client: _is_whole(c, nodes), "the Cluster to be whole")
+            wait_until(lambda c=client: is_whole(c, nodes), "the Cluster to be whole")
         yield servers
 
 
@@ -196,7 +196,7 @@ def _free_port() -> int:
 
 
 def _free_port_pair() -> int:
-    """Return a port that is free, as is the Cluster bus's 10,000 above; below the ephemeral ones."""
+    """Return a port that is free, as is that of the Cluster bus; both are below ephemeral ones."""
     random = Random()  # noqa: S311 - spreads ports, guards nothing
     for _ in range(200):
         port = random.randrange(12_000, 22_000)
@@ -214,6 +214,7 @@ def _is_free(port: int) -> bool:
         return True
 
 
-def _is_whole(client: redis.Redis, nodes: int) -> bool:
+def is_whole(client: redis.Redis, nodes: int) -> bool:
+    """Return whether a node knows all others and every slot is served."""
     info = client.execute_command("CLUSTER INFO")
     return info["cluster_state"] == "ok" and int(info["cluster_known_nodes"]) == nodes

@@ -53,7 +53,7 @@ def _check_remember(operation: Remember) -> None:
 
 
 def _check_integer(name: str, value: int, low: int, high: int) -> None:
-    if not isinstance(value, int) or not low <= value <= high:
+    if type(value) is not int or not low <= value <= high:
         raise ConfigurationError(
             f"{name} must be a whole number, {low} to {high}, not {value!r:.60}"
         )

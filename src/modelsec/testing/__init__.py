@@ -2,6 +2,7 @@
 
 from modelsec.testing.clock import FakeClock
 from modelsec.testing.scorer_kit import check_scorer
+from modelsec.testing.simulators import SimulatedRequest, simulate_traffic
 from modelsec.testing.store_kit import check_store
 
-__all__ = ["FakeClock", "check_scorer", "check_store"]
+__all__ = ["FakeClock", "SimulatedRequest", "check_scorer", "check_store", "simulate_traffic"]

@@ -21,7 +21,7 @@ _HIDDEN_MARKS = frozenset("\u0f73\u0f75\u0f81\uff9e\uff9f")
 _MAYBE_A_RUN = re.compile("(?:[^\\w\\s\\x00-\u02ff]|[\uff9e\uff9f]){3}")
 """Matches wherever a run may be too long (some marks count as two); it is faster than looking."""
 
-_CONTROLS = dict.fromkeys((*range(0x20), 0x7F), " ")
+_CONTROLS = re.compile("[\x00-\x1f\x7f]")
 _IGNORABLE = re.compile(
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e"
     "\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8"
@@ -35,12 +35,12 @@ def canonical(text: str) -> str:
         text = ends(text)
     if text.isascii():
         if not text.isprintable():
-            text = text.translate(_CONTROLS)
+            text = _CONTROLS.sub(" ", text)
         # Printable ASCII has one kind of white space: most texts need no splitting.
         return " ".join(text.lower().split()) if "  " in text else text.lower().strip(" ")
     text = _cap_combining_runs(_IGNORABLE.sub("", text))
     text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
-    return " ".join(ends(text.translate(_CONTROLS)).split())
+    return " ".join(ends(_CONTROLS.sub(" ", text)).split())
 
 
 def ends(text: str) -> str:

@@ -75,8 +75,10 @@ def alike_counts(
     """
     differing = some[:, None] ^ sketches
     # One bit per place that differs: or the four bits of each place together.
-    differing |= differing >> _ONE
-    differing |= differing >> _TWO
+    shifted = differing >> _ONE
+    differing |= shifted
+    np.right_shift(differing, _TWO, out=shifted)
+    differing |= shifted
     differing &= _NIBBLES
     alike = np.bitwise_count(differing) <= PLACES - ALIKE_PLACES
     counts: npt.NDArray[np.uint8] = np.add.reduce(alike, axis=1, dtype=np.uint8)
