@@ -25,3 +25,18 @@ autodoc_typehints_description_target = "documented"
 autodoc_default_options = {"members": True, "show-inheritance": True}
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
+
+# Attributes are described where the class is, in its docstring.
+napoleon_use_ivar = True
+
+
+def skip_tuple_fields(
+    _app: object, _what: str, _name: str, member: object, skip: bool, _options: object
+) -> bool | None:
+    """Leave out the generated "alias for field number" entries of named tuples."""
+    return True if type(member).__name__ == "_tuplegetter" else (skip or None)
+
+
+def setup(app: object) -> None:
+    """Connect the hook."""
+    app.connect("autodoc-skip-member", skip_tuple_fields)  # type: ignore[attr-defined]
