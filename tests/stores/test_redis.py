@@ -317,6 +317,23 @@ def test_other_type_is_refused_and_left(
     assert client.lrange(key, 0, -1) == [b"x", b"y"]
 
 
+def test_scripts_and_client_agree(store: RedisStore, client: redis.Redis, prefix: str) -> None:
+    """Whichever byte of a record is changed, both scripts refuse it if and only if decode does."""
+    key = f"{prefix}:{{a}}"
+    for position in range(len(GOOD)):
+        for change in (1, 0x80, 0xFF):
+            raw = bytearray(GOOD)
+            raw[position] ^= change
+            refused = set()
+            for operation in (Recall("a"), Remember("a", None, 600, 4_096, ()), Forget("a")):
+                client.set(key, bytes(raw))
+                try:
+                    store.apply([operation])
+                except StoreError:
+                    refused.add(type(operation))
+            assert refused in (set(), {Recall, Remember, Forget}), (position, change)
+
+
 @pytest.mark.parametrize("kind", [Remember, Recall, Forget])
 def test_bad_value_spares_nobody(
     store: RedisStore, client: redis.Redis, prefix: str, kind: type
@@ -530,6 +547,47 @@ def test_server_out_of_memory(own_server: Server, own_client: redis.Redis) -> No
     assert record is not None
     assert (record.count, nobody) == (1, None)
     store.close()
+
+
+def test_numbers_of_other_types_are_numbers(store: RedisStore) -> None:
+    """A limit that is a subclass of float, as NumPy's are, is sent as the number it is."""
+
+    class Odd(float):
+        def __repr__(self) -> str:
+            return f"Odd({super().__repr__()})"
+
+    halves = CellUpdate(TAG, "total", Odd(10.0), 8.0)
+    for now_ms in (0, 10_000):
+        (record,) = store.apply([Remember("a", now_ms, 600, 4_096, (halves,))])
+    assert record is not None
+    assert float(record.cells[TAG][6:]) == 12.0
+
+
+@pytest.mark.parametrize("tag", [b";;;;", b"0 1 ", b"\0\r\n\0", b"\xff%d;"])
+def test_any_tag_is_a_name(store: RedisStore, tag: bytes) -> None:
+    """Four bytes of any value name a cell, those that mean something to the script included."""
+    cells = (CellUpdate(tag, "ring", 8, tag), CellUpdate(TAG, "ring", 8, b";"))
+    for _ in range(2):
+        (record,) = store.apply([Remember("a", None, 600, 4_096, cells)])
+    assert record is not None
+    assert record.cells == {tag: tag * 2, TAG: b";;"}
+
+
+async def test_calls_of_different_sizes_share(async_store: AsyncRedisStore) -> None:
+    """Concurrent calls with several operations each, of different detectors, get their own."""
+    calls = [
+        [
+            Remember(
+                f"k{i}-{j}", None, 600 + i % 3, 4_096, (CellUpdate(TAG, "ring", 64, b"%d" % i),)
+            )
+            for j in range(1 + i % 4)
+        ]
+        for i in range(60)
+    ]
+    for turn in (1, 2):
+        replies = await asyncio.gather(*(async_store.apply(call) for call in calls))
+        for i, (call, reply) in enumerate(zip(calls, replies, strict=True)):
+            assert [r.cells[TAG] for r in reply if r] == [b"%d" % i * turn] * len(call)
 
 
 def test_batch_of_operations_is_large(store: RedisStore) -> None:

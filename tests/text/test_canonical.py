@@ -125,6 +125,11 @@ def test_runs_of_marks_are_capped(text: str) -> None:
     assert "".join(unicodedata.normalize("NFKD", character) for character in capped) == kept
 
 
+def test_four_marks_stay() -> None:
+    """Four marks on a letter are writing, more are not."""
+    assert canonical("a" + "\u0316" * 9) == "a" + "\u0316" * 4
+
+
 def test_every_mark_is_recognised() -> None:
     """Whatever Unicode turns into a mark that is reordered counts as a mark."""
     reordered = [c for c in ALL if unicodedata.combining(unicodedata.normalize("NFKD", c)[0])]

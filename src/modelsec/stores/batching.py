@@ -32,6 +32,7 @@ class Batcher:
         send_one: sends one call.
         send_many: sends several in one round trip; returns one result or exception for each.
         max_wait: longest time a call may wait for its turn, in seconds.
+        max_in_flight: most round trips under way at once.
     """
 
     def __init__(
@@ -40,10 +41,12 @@ class Batcher:
         send_many: Callable[[Sequence[Call]], Awaitable[Sequence[object]]],
         *,
         max_wait: float,
+        max_in_flight: int = MAX_IN_FLIGHT,
     ) -> None:
         self._send_one = send_one
         self._send_many = send_many
         self._max_wait = max_wait
+        self._max_in_flight = max_in_flight
         self._waiting: deque[_Waiting] = deque()
         self._in_flight = 0
         self._tasks: set[asyncio.Task[None]] = set()
@@ -72,7 +75,7 @@ class Batcher:
         return await waiting.future
 
     def _dispatch(self) -> None:
-        while self._waiting and self._in_flight < MAX_IN_FLIGHT:
+        while self._waiting and self._in_flight < self._max_in_flight:
             batch = self._next_batch()
             if batch:
                 self._in_flight += 1

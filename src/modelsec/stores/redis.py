@@ -10,7 +10,7 @@ import asyncio
 import math
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from typing import Any, cast
 
 try:
@@ -32,7 +32,7 @@ from threading import BoundedSemaphore
 
 from modelsec.errors import ConfigurationError, StoreError
 from modelsec.protocols import Operation, Reply
-from modelsec.stores.batching import Batcher
+from modelsec.stores.batching import MAX_IN_FLIGHT, Batcher
 from modelsec.stores.scripts import Call, decode_replies, encode_call, merged, parted
 
 _PREFIX = re.compile(r"[A-Za-z0-9_.:-]{1,32}\Z")
@@ -99,8 +99,9 @@ class RedisStore:
                 if cluster:
                     client = redis.RedisCluster.from_url(url, **settings)
                 else:
-                    pool = redis.BlockingConnectionPool.from_url(
-                        url, max_connections=max_connections, timeout=max_wait, **settings
+                    # Turns bound the connections in use, so a pool that waits is not needed.
+                    pool = redis.ConnectionPool.from_url(
+                        url, max_connections=max_connections, **settings
                     )
                     client = redis.Redis.from_pool(_checked_pool(pool))
         except ConfigurationError:
@@ -177,7 +178,12 @@ class AsyncRedisStore:
             timeout = self._client.get_connection_kwargs().get("socket_timeout")
             self._cluster_limit = timeout and timeout + max_wait
         elif batch:
-            self._batcher = Batcher(self._send_one, self._send_many, max_wait=max_wait)
+            self._batcher = Batcher(
+                self._send_one,
+                self._send_many,
+                max_wait=max_wait,
+                max_in_flight=min(MAX_IN_FLIGHT, max_concurrency),
+            )
 
     @classmethod
     def from_url(  # noqa: PLR0913 - each is one line of an operator's configuration
@@ -206,8 +212,9 @@ class AsyncRedisStore:
                     url, max_connections=max_connections, reinitialize_steps=0, **settings
                 )
             else:
-                pool = redis.asyncio.BlockingConnectionPool.from_url(
-                    url, max_connections=max_connections, timeout=max_wait, **settings
+                # Turns bound the connections in use, so a pool that waits is not needed.
+                pool = redis.asyncio.ConnectionPool.from_url(
+                    url, max_connections=max_connections, **settings
                 )
                 client = redis.asyncio.Redis.from_pool(_checked_pool(pool))
         return cls(
@@ -246,7 +253,8 @@ class AsyncRedisStore:
 
     async def _send_in_turn(self, call: Call) -> object:
         try:
-            async with asyncio.timeout(self._max_wait):
+            # A free turn is taken at once, without the price of a timeout.
+            async with asyncio.timeout(self._max_wait) if self._turns.locked() else nullcontext():
                 await self._turns.acquire()
         except TimeoutError:
             raise StoreError(f"no connection became free within {self._max_wait} s") from None

@@ -86,7 +86,8 @@ def _layout(ttl_seconds: int, max_bytes: int, cells: tuple[tuple[bytes, str, flo
         if kind not in KINDS:
             raise StoreError(f"unknown cell kind {kind!r:.60}: there are {', '.join(KINDS)}")
     head = b"%d %d " % (ttl_seconds, max_bytes)
-    return head + b"".join(tag + f"{kind[0]}{limit!r};".encode() for tag, kind, limit in cells)
+    rest = [tag + f"{kind[0]}{float(limit)!r};".encode() for tag, kind, limit in cells]
+    return head + b"".join(rest)
 
 
 def merged(calls: Sequence[Call]) -> Call:
