@@ -33,7 +33,10 @@ BASES = {
     "nothing": {},
 }
 # At twelve earlier requests diversity counts.
-PASTS = {name: past_of([body] * 12) for name, body in BASES.items()}
+WATCHING = {
+    name: SyncModelTheftDetector(Frozen(past_of([body] * 12)), secret=SECRET, sink=Collector())
+    for name, body in BASES.items()
+}
 NOW = START + 30
 LIMIT_S = 0.05
 
@@ -103,9 +106,8 @@ def text_of(body: object) -> str:
 
 def score(body: object, past: str) -> float:
     """Judge one request upon a past, within the time that is allowed."""
-    watching = SyncModelTheftDetector(Frozen(PASTS[past]), secret=SECRET, sink=Collector())
     begin = time.process_time()
-    assessment = watching.analyze_request("account", body, NOW)
+    assessment = WATCHING[past].analyze_request("account", body, NOW)
     took = time.process_time() - begin
     assert assessment.requests_seen == 13
     assert assessment.incomplete == ()
@@ -207,9 +209,8 @@ def test_parameters_only_add(value: Any, field: str) -> None:
 
 def test_hiding_all_parameters_hides_no_repeats() -> None:
     """An attacker who mangles every field still repeats, and is still counted."""
-    watching = SyncModelTheftDetector(Frozen(PASTS["nothing"]), secret=SECRET, sink=Collector())
     mangled = {field: {"no": "value"} for field in FIELDS}
-    scores = watching.analyze_request("a", mangled, NOW).scores
+    scores = WATCHING["nothing"].analyze_request("a", mangled, NOW).scores
     assert scores["low_diversity"] == pytest.approx(1 - 1 / 13)
     assert scores["velocity"] == 0.13
     assert set(scores) == set(DEFAULT_WEIGHTS)

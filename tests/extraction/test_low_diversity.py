@@ -65,15 +65,10 @@ def test_mixed_languages_are_diverse() -> None:
 
 @pytest.mark.parametrize("family", GRIDS)
 def test_template_grids_score_high(family: str) -> None:
-    """Each family of templates scores above .8 at 40 inputs and .9 at 100, means over secrets."""
-    assert statistics.mean(levels(grid(family, 40), 12)) > 0.8
-    assert statistics.mean(levels(grid(family, 100), 12)) > 0.9
-
-
-@pytest.mark.parametrize("family", GRIDS)
-def test_template_grids_show_early(family: str) -> None:
-    """After 20 different inputs the mean is above .65 already, far from any chat."""
-    assert statistics.mean(levels(grid(family, 20), 12)) > 0.65
+    """Each family of templates scores above .65 at 20 inputs, .8 at 40 and .9 at 100 (means)."""
+    runs = [diversity_scores(grid(family, 100), secret) for secret in SECRETS[:8]]
+    for inputs, level in ((20, 0.65), (40, 0.8), (100, 0.9)):
+        assert statistics.mean(run[inputs - 1] for run in runs) > level
 
 
 @pytest.mark.parametrize("number", [2, 3, 5])

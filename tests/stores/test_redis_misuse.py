@@ -3,9 +3,10 @@
 import asyncio
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from socketserver import BaseRequestHandler, ThreadingTCPServer
 from threading import Thread
 from typing import Any
 
@@ -33,63 +34,50 @@ def silent_url() -> Iterator[str]:
 
 
 @contextmanager
-def answering(answer: bytes) -> Iterator[str]:
-    """A server that gives one answer to whatever it reads."""
+def serving(answer: Callable[[bytes], bytes | None]) -> Iterator[str]:
+    """A server that answers what it reads, and hangs up where there is no answer."""
 
-    def serve() -> None:
-        while True:
-            try:
-                connection, _ = listening.accept()
-            except OSError:
-                return
-            with connection:
-                connection.settimeout(2.0)
-                try:
-                    while connection.recv(65_536):
-                        connection.sendall(answer)
-                except OSError:
-                    continue
+    class Handler(BaseRequestHandler):
+        def handle(self) -> None:
+            self.request.settimeout(BOUND_S)
+            with suppress(OSError):
+                while data := self.request.recv(65_536):
+                    reply = answer(data)
+                    if reply is None:
+                        return
+                    self.request.sendall(reply)
 
-    with socket.create_server((HOST, 0), backlog=64) as listening:
-        thread = Thread(target=serve)
+    with ThreadingTCPServer((HOST, 0), Handler) as server:
+        thread = Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         try:
-            yield f"redis://{HOST}:{listening.getsockname()[1]}"
+            yield f"redis://{HOST}:{server.server_address[1]}"
         finally:
-            listening.shutdown(socket.SHUT_RDWR)
-    thread.join(BOUND_S)
-    assert not thread.is_alive()
+            server.shutdown()
+            thread.join(BOUND_S)
 
 
 @contextmanager
 def hanging_up() -> Iterator[tuple[str, list[bytes]]]:
-    """A server that closes the connection instead of answering a script call, and counts them."""
+    """A Cluster of one that hangs up instead of answering a script call, and counts them."""
     calls: list[bytes] = []
 
-    def serve() -> None:
-        while True:
-            try:
-                connection, _ = listening.accept()
-            except OSError:
-                return
-            with connection:
-                connection.settimeout(2.0)
-                while data := connection.recv(65_536):
-                    if b"EVALSHA" in data:
-                        calls.extend([b"EVALSHA"] * data.count(b"EVALSHA"))
-                        break
-                    answer = b"+PONG\r\n" if b"PING" in data else b"+OK\r\n"
-                    connection.sendall(answer * data.count(b"*"))
+    def answer(data: bytes) -> bytes | None:
+        if b"EVALSHA" in data:
+            calls.extend([data] * data.count(b"EVALSHA"))
+            return None
+        if b"SLOTS" in data:
+            node = b"*3\r\n$9\r\n127.0.0.1\r\n:%d\r\n$4\r\nnode\r\n" % port
+            return b"*1\r\n*3\r\n:0\r\n:16383\r\n" + node
+        if b"PING" in data:
+            return b"+PONG\r\n"
+        if b"COMMAND" in data:
+            return b"*0\r\n"
+        return b"+OK\r\n" * data.count(b"*")
 
-    with socket.create_server((HOST, 0), backlog=64) as listening:
-        thread = Thread(target=serve)
-        thread.start()
-        try:
-            yield f"redis://{HOST}:{listening.getsockname()[1]}", calls
-        finally:
-            listening.shutdown(socket.SHUT_RDWR)
-            thread.join(BOUND_S)
-    assert not thread.is_alive()
+    with serving(answer) as url:
+        port = int(url.rpartition(":")[2])
+        yield url, calls
 
 
 @pytest.fixture
@@ -163,14 +151,16 @@ def test_turn_is_waited_for_so_long_in_threads(silent_url: str) -> None:
     store.close()
 
 
-def test_call_is_sent_at_most_once() -> None:
+@pytest.mark.parametrize("cluster", [False, True], ids=["single", "cluster"])
+def test_call_is_sent_at_most_once(*, cluster: bool) -> None:
     """A call whose reply was lost may have been counted: it is a StoreError, and not sent again."""
+    settings = {"cluster": cluster, "timeout": 5}
     with hanging_up() as (url, calls):
-        assert isinstance(sync_outcome(url, timeout=5), StoreError)
+        assert isinstance(sync_outcome(url, **settings), StoreError)
         assert len(calls) == 1
     for batch in (True, False):
         with hanging_up() as (url, calls):
-            outcomes = asyncio.run(async_outcomes(url, 1, batch=batch, timeout=5))
+            outcomes = asyncio.run(async_outcomes(url, 1, batch=batch, **settings))
             assert {type(outcome) for outcome in outcomes} == {StoreError}
             assert len(calls) == 1
 
@@ -220,7 +210,7 @@ def test_server_that_is_no_cluster(redis_url: str) -> None:
 )
 def test_server_that_speaks_otherwise(answer: bytes) -> None:
     """A server that answers anything but records is a StoreError, in every way of calling."""
-    with answering(answer) as url:
+    with serving(lambda _: answer) as url:
         assert isinstance(sync_outcome(url), StoreError)
         for batch in (True, False):
             outcomes = asyncio.run(async_outcomes(url, 3, batch=batch))
@@ -264,6 +254,16 @@ def test_unusable_url(kind: type[RedisStore | AsyncRedisStore], url: Any) -> Non
     with pytest.raises(ConfigurationError, match="store's URL is not usable") as caught:
         kind.from_url(url)
     assert "hunter2" not in f"{caught.value}{caught.value.__cause__}"
+
+
+@pytest.mark.parametrize("cluster", [False, True])
+@pytest.mark.parametrize("kind", [RedisStore, AsyncRedisStore])
+def test_connections_are_bounded_in_one_place(
+    kind: type[RedisStore | AsyncRedisStore], *, cluster: bool
+) -> None:
+    """A URL cannot give the pool fewer connections than there are turns: a ConfigurationError."""
+    with pytest.raises(ConfigurationError, match="max_connections is an argument of from_url"):
+        kind.from_url("redis://localhost:1?max_connections=1", cluster=cluster)
 
 
 @pytest.mark.parametrize("url", ["redis://localhost/3", "unix:///tmp/none.sock"])

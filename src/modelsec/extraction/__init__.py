@@ -8,8 +8,14 @@ from modelsec.extraction.assessment import Action, Assessment
 from modelsec.extraction.detector import ModelTheftDetector, SyncModelTheftDetector
 from modelsec.extraction.judge import Judge, Plan
 from modelsec.extraction.policy import DEFAULT_WEIGHTS, DetectionPolicy
+from modelsec.extraction.recorded import (
+    AccountSummary,
+    BadLine,
+    ReplayReport,
+    read_requests,
+    replay,
+)
 from modelsec.extraction.registry import Weighted
-from modelsec.extraction.replay import AccountSummary, BadLine, ReplayReport, read_requests, replay
 from modelsec.extraction.request import parse_request
 
 __all__ = [

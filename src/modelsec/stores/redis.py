@@ -337,6 +337,11 @@ def _reading(url: str, *, cluster: bool) -> Iterator[None]:
     """Refuse an unusable URL without quoting it, since it may hold a password."""
     try:
         options = redis.connection.parse_url(url)  # type: ignore[no-untyped-call]
+        if "max_connections" in options:
+            raise ConfigurationError(
+                "max_connections is an argument of from_url, which counts turns by it, "
+                "not an option in the URL"
+            )
         if cluster and (options.get("path") or options.get("db")):
             raise ConfigurationError(
                 "a Cluster has neither Unix sockets nor databases: redis://host:port is needed"

@@ -34,7 +34,8 @@ _SECRET = b"check_scorer " * 3
 _FINGERPRINTS = KeyedFingerprints(_SECRET[:32])
 _ORDINARY = 120
 _QUOTED = 8
-_DEPTH = 100_000
+_DEPTH = 20_000
+_STRIDE = 5
 _FIELDS = (
     *("messages", "prompt", "input", "model", "user", "stop", "tools", "n", "best_of", "seed"),
     *("temperature", "top_p", "top_k", "max_tokens", "logprobs", "top_logprobs", "logit_bias"),
@@ -344,5 +345,6 @@ def _hostile_bodies(marker: str) -> Iterator[Body]:
         yield {"messages": [value, {"role": value, "content": value}]}
         yield {"messages": [{"role": "system", "content": value}, {"role": "user"}]}
         yield {"messages": [{"role": "user", "content": [value, {"type": "text", "text": value}]}]}
-        for name in _FIELDS:
+    for index, name in enumerate(_FIELDS):
+        for value in values[index % _STRIDE :: _STRIDE]:
             yield {"messages": [{"role": "user", "content": marker}], name: value}

@@ -9,7 +9,7 @@ import pytest
 
 from modelsec.errors import ConfigurationError
 from modelsec.extraction import BadLine, SyncModelTheftDetector, read_requests, replay
-from modelsec.extraction.replay import MAX_LINE_BYTES, RecordedRequest
+from modelsec.extraction.recorded import MAX_LINE_BYTES, RecordedRequest
 from modelsec.stores import MemoryStore
 from modelsec.testing.simulators import simulate_traffic
 
