@@ -11,9 +11,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelsec import ConfigurationError, DetectionPolicy
+from modelsec import (
+    ConfigurationError,
+    DetectionPolicy,
+    MemoryStore,
+    SyncModelTheftDetector,
+    Weighted,
+)
 from modelsec.extraction import DEFAULT_WEIGHTS
-from modelsec.extraction.signals import BUILT_IN
+from modelsec.extraction.signals import BUILT_IN, Velocity
 from tests.extraction.support import Collector, chat, detector
 
 WEIGHTS = st.dictionaries(
@@ -43,11 +49,24 @@ def test_impossible_weights(weight: Any, says: str) -> None:
     assert "weight of 'velocity'" in str(caught.value)
 
 
-@pytest.mark.parametrize("weights", [{}, {"velocity": 0}, {"velocity": 0.0, "logprobs": 0}])
-def test_something_must_weigh(weights: dict[str, float]) -> None:
-    """At least one signal weighs more than 0."""
-    with pytest.raises(ConfigurationError, match="at least one signal"):
-        DetectionPolicy(weights=weights)
+@pytest.mark.parametrize("weights", [{"velocity": 0}, {"velocity": 0.0, "logprobs": 0}])
+def test_signals_may_be_watched_without_weight(weights: dict[str, float]) -> None:
+    """With weights of 0 signals are reported and nobody is degraded: shadow mode."""
+    watching = SyncModelTheftDetector(MemoryStore(), policy=DetectionPolicy(weights=weights))
+    for number in range(120):
+        found = watching.analyze_request("alice", {"logprobs": True}, 1_000.0 + number / 100)
+    assert found.scores["velocity"] == 1.0
+    assert (found.action, found.extraction_score) == ("allow", 0.0)
+
+
+def test_something_must_be_judged() -> None:
+    """No signal at all is refused, by the detector: it may have scorers of its own."""
+    policy = DetectionPolicy(weights={})
+    with pytest.raises(ConfigurationError, match="no signal is enabled"):
+        SyncModelTheftDetector(MemoryStore(), policy=policy)
+    own = [Weighted(Velocity(), 1.0)]
+    detector = SyncModelTheftDetector(MemoryStore(), policy=policy, scorers=own)
+    assert set(detector.analyze_request("alice", {}).scores) == {"velocity"}
 
 
 @pytest.mark.parametrize("weights", [None, [("velocity", 1.0)], "velocity", 1.0, {"velocity"}])

@@ -134,6 +134,40 @@ def test_the_synchronous_detector_refuses_an_asynchronous_store() -> None:
         SyncModelTheftDetector(Awaited(MemoryStore()))  # type: ignore[arg-type]
 
 
+class Answering:
+    """A store of somebody's own that answers anything."""
+
+    shared = False
+
+    def __init__(self, answer: Any) -> None:
+        self.answer = answer
+
+    def apply(self, operations: Sequence[Any]) -> Any:
+        del operations
+        return self.answer
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("answer", [None, [], [None], [{}], 3, "x", (None, None)])
+async def test_a_store_that_answers_nonsense(kind: str, answer: Any) -> None:
+    """A reply that is not the one record is a failure of the store, treated as chosen."""
+    with pytest.raises(StoreError, match="did not return the one record"):
+        await judged(kind, Answering(answer), "raise", Collector(), chat())
+    found = await judged(kind, Answering(answer), "block", Collector(), chat())
+    assert (found.action, found.requests_seen) == ("block", 0)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("error", [OSError("secret path"), KeyError("x"), RecursionError()])
+async def test_a_store_that_raises_its_own_errors(kind: str, error: Exception) -> None:
+    """Whatever a store raises is a StoreError that names the type and keeps the cause."""
+    with pytest.raises(StoreError, match=type(error).__name__) as caught:
+        await judged(kind, Broken(error), "raise", Collector(), chat())
+    assert caught.value.__cause__ is error
+    assert "secret" not in str(caught.value)
+    assert (await judged(kind, Broken(error), "allow", Collector(), chat())).action == "allow"
+
+
 async def test_a_store_that_recovers() -> None:
     """After a failure the next request is judged and counted as if nothing had happened."""
     sink, store = Collector(), MemoryStore()

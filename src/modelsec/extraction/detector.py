@@ -1,6 +1,6 @@
 """The detector's two shells: everything they share is in the :class:`~.judge.Judge`."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from inspect import isawaitable, iscoroutinefunction
 from typing import Literal, TypeAlias, TypedDict, Unpack, cast
 
@@ -11,7 +11,7 @@ from modelsec.extraction.judge import Judge, Plan, Verdict
 from modelsec.extraction.policy import DetectionPolicy, shown
 from modelsec.extraction.registry import Weighted
 from modelsec.keyed import Secret
-from modelsec.protocols import AsyncStore, Clock, Event, EventSink, Record, Reply, Store
+from modelsec.protocols import AsyncStore, Clock, Event, EventSink, Record, Store
 
 OnStoreError: TypeAlias = Literal["raise", "allow", "block"]
 _CHOICES = ("raise", "allow", "block")
@@ -83,14 +83,18 @@ class _Shell:
             now = self._clock()
         return self._judge.plan(user_id, request, now)
 
-    def _conclude(self, plan: Plan, replies: Sequence[Reply]) -> Assessment:
-        verdict = self._judge.conclude(plan, cast("Record", replies[0]))
-        return self._announced(verdict)
+    def _conclude(self, plan: Plan, record: Record) -> Assessment:
+        return self._announced(self._judge.conclude(plan, record))
 
-    def _store_failed(self, plan: Plan, error: StoreError) -> Assessment:
-        self._emit(StoreFailed(plan.user_id, str(error), self._on_store_error))
+    def _store_failed(self, plan: Plan, error: Exception) -> Assessment:
+        """Do what the operator chose; whatever a store of the user's own raises is a failure."""
+        failure = error
+        if not isinstance(error, StoreError):
+            failure = StoreError(f"the store failed: {type(error).__name__}")
+            failure.__cause__ = error
+        self._emit(StoreFailed(plan.user_id, str(failure), self._on_store_error))
         if self._on_store_error == "raise":
-            raise error
+            raise failure
         return self._announced(self._judge.without_record(plan, self._on_store_error))
 
     def _announced(self, verdict: Verdict) -> Assessment:
@@ -156,9 +160,12 @@ class ModelTheftDetector(_Shell):
             replies = self._store.apply((plan.operation,))
             if isawaitable(replies):
                 replies = await replies
-        except StoreError as error:
+            record = _only_record(replies)
+        except ConfigurationError:
+            raise
+        except Exception as error:  # noqa: BLE001 - stores are plug-ins, too
             return self._store_failed(plan, error)
-        return self._conclude(plan, replies)
+        return self._conclude(plan, record)
 
 
 class SyncModelTheftDetector(_Shell):
@@ -177,7 +184,15 @@ class SyncModelTheftDetector(_Shell):
         """Count and judge one request; see :meth:`ModelTheftDetector.analyze_request`."""
         plan = self._plan(user_id, request, now)
         try:
-            replies = cast("Store", self._store).apply((plan.operation,))
-        except StoreError as error:
+            record = _only_record(cast("Store", self._store).apply((plan.operation,)))
+        except ConfigurationError:
+            raise
+        except Exception as error:  # noqa: BLE001 - stores are plug-ins, too
             return self._store_failed(plan, error)
-        return self._conclude(plan, replies)
+        return self._conclude(plan, record)
+
+
+def _only_record(replies: object) -> Record:
+    if isinstance(replies, (list, tuple)) and len(replies) == 1 and isinstance(replies[0], Record):
+        return replies[0]
+    raise StoreError("the store did not return the one record that was asked for")

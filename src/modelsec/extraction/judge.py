@@ -111,6 +111,8 @@ class Judge:
             )
             for weighted in enabled_scorers(policy, scorers)
         )
+        if not self._seats:
+            raise ConfigurationError("no signal is enabled: name some in weights, or pass scorers")
         self._weights = MappingProxyType({seat.name: seat.weight for seat in self._seats})
         _check_memory(self._seats)
 

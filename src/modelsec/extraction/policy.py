@@ -57,8 +57,6 @@ class DetectionPolicy:
         for name, weight in self.weights.items():
             _check_known(name)
             check_number(f"weight of {name!r}", weight, 0.0)
-        if not any(weight > 0 for weight in self.weights.values()):
-            raise ConfigurationError("weights: at least one signal needs a weight above 0")
         object.__setattr__(self, "weights", MappingProxyType(dict(self.weights)))
         check_number("degrade_above", self.degrade_above, 0.0, 1.0)
         check_number("block_above", self.block_above, 0.0, 1.0)

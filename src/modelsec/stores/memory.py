@@ -60,7 +60,7 @@ class MemoryStore:
     def _remember(self, operations: Sequence[Remember]) -> list[Reply]:
         replies: list[Reply] = []
         pending: dict[str, tuple[Record, int]] = {}
-        clock_ms = int(self._clock() * 1000)
+        clock_ms = round(self._clock() * 1000)
         for operation in operations:
             entry = pending.get(operation.key) or self._records.get(operation.key)
             known = entry[0] if entry is not None and entry[1] > clock_ms else None
