@@ -108,10 +108,10 @@ def test_expired_record_starts_afresh() -> None:
 
 
 def test_calls_without_time_use_the_clock() -> None:
-    """The store's clock dates calls that carry no time, in whole milliseconds."""
+    """The store's clock dates calls that carry no time, to the nearest millisecond."""
     clock = FakeClock()
     clock.now = 1_234.567_9
-    assert MemoryStore(clock=clock).apply([remember("a")]) == [Record(1, 1_234_567, {})]
+    assert MemoryStore(clock=clock).apply([remember("a")]) == [Record(1, 1_234_568, {})]
 
 
 def test_replies_are_snapshots() -> None:

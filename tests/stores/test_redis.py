@@ -482,6 +482,37 @@ async def test_cancelled_call_costs_nobody_a_reply_on_cluster(
     await store.aclose()
 
 
+@batching
+async def test_late_reply_reaches_nobody(
+    own_server: Server, own_client: redis.Redis, *, batch: bool
+) -> None:
+    """A reply that comes after its call gave up is not taken for the reply to a later call."""
+    store = AsyncRedisStore.from_url(own_server.url, batch=batch, timeout=0.05)
+    sync_store = RedisStore.from_url(own_server.url, timeout=0.05)
+    own_client.client_pause(200)
+    tasks = [asyncio.ensure_future(store.apply([remember(f"k{i}", b"late")])) for i in range(32)]
+    with pytest.raises(StoreError):
+        await asyncio.to_thread(sync_store.apply, [remember("k0", b"late")])
+    outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+    assert {type(outcome) for outcome in outcomes} == {StoreError}
+    wait_until(own_client.ping, "the pause to end")
+    for i in range(64):
+        own_client.delete(f"ms:{{k{i}}}")
+
+    async def patient(number: int) -> object:
+        for _ in range(20):  # a loaded machine may take more than 50 ms for a reply
+            try:
+                return await store.apply([remember(f"k{number}", b"%03d" % number)])
+            except StoreError:
+                continue
+        return None
+
+    for i, outcome in enumerate(await asyncio.gather(*(patient(i) for i in range(64)))):
+        check_own_reply(outcome, i, cancelled=False)
+    await store.aclose()
+    sync_store.close()
+
+
 # --- failures ------------------------------------------------------------------------------------
 
 

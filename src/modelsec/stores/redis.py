@@ -171,6 +171,7 @@ class AsyncRedisStore:
         self._turns = asyncio.Semaphore(_positive("max_concurrency", max_concurrency))
         self._max_wait = _seconds("max_wait", max_wait)
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._deadline: float | None = None  # a client of the caller's own has its timeouts
         self._batcher = None
         self._cluster_limit: float | None = None
         self._is_cluster = isinstance(client, redis.asyncio.RedisCluster)
@@ -212,18 +213,24 @@ class AsyncRedisStore:
                     url, max_connections=max_connections, reinitialize_steps=0, **settings
                 )
             else:
+                # One deadline around a call costs less than the client's around each of its
+                # steps, which make tasks and turns of the loop.
+                settings["socket_timeout"] = None
                 # Turns bound the connections in use, so a pool that waits is not needed.
                 pool = redis.asyncio.ConnectionPool.from_url(
                     url, max_connections=max_connections, **settings
                 )
                 client = redis.asyncio.Redis.from_pool(_checked_pool(pool))
-        return cls(
+        store = cls(
             client,
             prefix=prefix,
             batch=batch,
             max_concurrency=max_connections,
             max_wait=max_wait,
         )
+        if not cluster:
+            store._deadline = timeout
+        return store
 
     async def apply(self, operations: Sequence[Operation]) -> list[Reply]:
         """Apply operations of one type, atomically; see :meth:`modelsec.protocols.Store.apply`."""
@@ -274,6 +281,10 @@ class AsyncRedisStore:
             return await self._send_one(call)
 
     async def _send_one(self, call: Call) -> object:
+        async with asyncio.timeout(self._deadline):
+            return await self._evaluate(call)
+
+    async def _evaluate(self, call: Call) -> object:
         try:
             return await self._client.evalsha(call.script.digest, len(call.keys), *call.wire())
         except redis.exceptions.NoScriptError:
@@ -291,6 +302,10 @@ class AsyncRedisStore:
         return await self._send_each(calls)
 
     async def _send_each(self, calls: Sequence[Call]) -> list[object]:
+        async with asyncio.timeout(self._deadline):
+            return await self._evaluate_each(calls)
+
+    async def _evaluate_each(self, calls: Sequence[Call]) -> list[object]:
         results = await self._pipelined(calls)
         lost = [i for i, r in enumerate(results) if isinstance(r, redis.exceptions.NoScriptError)]
         if lost:
