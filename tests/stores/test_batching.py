@@ -201,3 +201,18 @@ async def test_waiting_is_bounded_in_number(monkeypatch: pytest.MonkeyPatch) -> 
         await shared.send(call(5))
     wire.open.set()
     assert await finished(*tasks) == [0, 1, 2, 3, 4]
+
+
+async def test_cancelled_round_trip_fails_its_calls() -> None:
+    """When a round trip itself is cancelled, its calls fail: none hangs."""
+    wire = Wire()
+    shared = batcher(wire)
+    tasks = [asyncio.ensure_future(shared.send(call(i))) for i in range(3)]
+    await settle()
+    for flight in list(shared._tasks):
+        flight.cancel()
+    wire.open.set()
+    outcomes = await finished(*tasks, errors=True)
+    assert outcomes[0] == 0
+    assert [type(outcome) for outcome in outcomes[1:]] == [StoreError] * 2
+    assert await finished(shared.send(call(9))) == [9]

@@ -51,6 +51,15 @@ def test_extended_record_is_refused(record: Record, tail: bytes) -> None:
         decode(encode(record) + tail)
 
 
+@pytest.mark.parametrize("loose", range(1, 6))
+def test_loose_end_is_refused(loose: int) -> None:
+    """Bytes after the last cell that are too few for another are a StoreError."""
+    raw = bytearray(encode(EXAMPLE) + bytes(loose))
+    raw[4] += loose
+    with pytest.raises(StoreError, match="a cell header ends outside it"):
+        decode(bytes(raw))
+
+
 @pytest.mark.parametrize("bit", range(8 * HEADER_BYTES))
 def test_flipped_header_is_refused_or_reread(bit: int) -> None:
     """A flip in magic, version or length is a StoreError; one in time or count only that."""

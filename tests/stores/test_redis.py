@@ -283,6 +283,7 @@ BAD_VALUES = {
     "truncated": GOOD[:-1],
     "header only": GOOD[:15],
     "longer": GOOD + b"\0",
+    "loose end": GOOD[:4] + bytes([GOOD[4] + 3]) + GOOD[5:] + b"abc",
     "newer": GOOD[:2] + b"\2" + GOOD[3:],
     "another length": GOOD[:4] + bytes([GOOD[4] + 1]) + GOOD[5:],
     "cell too long": GOOD[:20] + b"\xff" + GOOD[21:],

@@ -200,6 +200,8 @@ def test_server_that_is_no_cluster(redis_url: str) -> None:
         b"+OK\r\n",
         b":7\r\n",
         b"*1\r\n:7\r\n",
+        b"*0\r\n",
+        b"*2\r\n$-1\r\n$-1\r\n",
         b"$-1\r\n",
         b"*-1\r\n",
         b"-LOADING the dataset\r\n",

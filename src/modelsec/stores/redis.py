@@ -121,7 +121,7 @@ class RedisStore:
             raise _store_error(error) from error
         finally:
             self._turns.release()
-        return decode_replies(raw)
+        return decode_replies(raw, len(operations))
 
     def close(self) -> None:
         """Close the connections."""
@@ -248,7 +248,7 @@ class AsyncRedisStore:
             raise
         except Exception as error:
             raise _store_error(error) from error
-        return decode_replies(raw)
+        return decode_replies(raw, len(operations))
 
     async def aclose(self) -> None:
         """Close the connections."""

@@ -100,17 +100,19 @@ def merged(calls: Sequence[Call]) -> Call:
 def parted(raw: object, calls: Sequence[Call]) -> list[object]:
     """Part the reply to merged calls into the replies to each."""
     if not isinstance(raw, list) or len(raw) != sum(len(call.keys) for call in calls):
-        return [raw] * len(calls)  # decode_replies says what is wrong with it
+        raise StoreError("the server's reply to merged calls is not one record for each key")
     replies = iter(raw)
     return [list(islice(replies, len(call.keys))) for call in calls]
 
 
-def decode_replies(raw: object) -> list[Reply]:
-    """Decode what a script returned.
+def decode_replies(raw: object, number: int) -> list[Reply]:
+    """Decode the ``number`` records that a script returned.
 
     Raises:
         StoreError: a reply that no script of ours gives, or a damaged record.
     """
     if not isinstance(raw, list) or not all(v is None or isinstance(v, bytes) for v in raw):
         raise StoreError("the server's reply is not a list of records: is it Redis 6.2 or later?")
+    if len(raw) != number:
+        raise StoreError(f"the server's reply has {len(raw)} records, not {number}")
     return [None if value is None else decode(value) for value in raw]
