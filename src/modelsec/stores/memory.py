@@ -13,7 +13,7 @@ from modelsec.stores.validate import checked_shape
 
 
 class MemoryStore:
-    """Keeps records in a dictionary, least recently used last to stay.
+    """Keeps records in a dictionary; the least recently used one goes first.
 
     Use it for tests, for replays, and for services of one process. It never blocks on anything
     but a lock held for microseconds, so asynchronous code may call it directly.
