@@ -34,13 +34,9 @@ def test_the_detector_needs_no_optional_dependency() -> None:
     assert python(code) == "[]"
 
 
-def test_importing_is_quick_and_silent() -> None:
-    """Importing takes less than 50 ms of CPU, prints nothing and reads no clock or network."""
-    code = (
-        "import time; begin = time.process_time(); import modelsec\n"
-        "print(time.process_time() - begin < 0.05)"
-    )
-    assert python(code) == "True"
+def test_importing_is_silent() -> None:
+    """Importing prints nothing."""
+    assert python("import modelsec") == ""
 
 
 @pytest.mark.parametrize("name", modelsec.__all__)

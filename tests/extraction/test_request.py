@@ -187,3 +187,25 @@ def test_parsing_changes_nothing() -> None:
     body = {"messages": [user([{"type": "text", "text": "Hi"}])], "max_tokens": "5"}
     parse_request(body, FINGERPRINTS)
     assert body == {"messages": [user([{"type": "text", "text": "Hi"}])], "max_tokens": "5"}
+
+
+@pytest.mark.parametrize("field", ["messages", "prompt", "input"])
+def test_an_endless_input_is_not_collected(field: str) -> None:
+    """Of very many long texts, only so many are looked at as can matter."""
+    looked_at = 0
+
+    class Text(str):
+        __slots__ = ()
+
+        def __len__(self) -> int:
+            nonlocal looked_at
+            looked_at += 1
+            return super().__len__()
+
+    texts = [Text("word " * 2_000) for _ in range(256)]
+    chat = [{"role": "user", "content": text} for text in texts]
+    parsed = parse_request(
+        {field: chat if field == "messages" else texts}, KeyedFingerprints(bytes(32))
+    )
+    assert len(parsed.text) == pytest.approx(8_192, abs=10)
+    assert 0 < looked_at < 40

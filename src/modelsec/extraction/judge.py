@@ -30,7 +30,7 @@ from modelsec.protocols import (
     SignalScorer,
     Window,
 )
-from modelsec.protocols.features import cell_tag, cell_update
+from modelsec.protocols.features import cell_tag, cell_update, constant_update
 from modelsec.text import KeyedFingerprints
 
 MAX_RECORD_BYTES = 4_096
@@ -64,6 +64,14 @@ class Verdict(NamedTuple):
     events: tuple[Event, ...]
 
 
+class _Cell(NamedTuple):
+    """A feature and its place in the record."""
+
+    tag: bytes
+    feature: Feature
+    constant: CellUpdate | None
+
+
 @dataclass(frozen=True, slots=True)
 class _Seat:
     """One scorer at the bench, with the cells of its features."""
@@ -71,12 +79,21 @@ class _Seat:
     scorer: SignalScorer
     name: str
     weight: float
-    cells: tuple[tuple[bytes, Feature], ...]
+    cells: tuple[_Cell, ...]
+
+    @classmethod
+    def of(cls, weighted: Weighted) -> "_Seat":
+        """Make the seat of a scorer."""
+        scorer = weighted.scorer
+        tags = [cell_tag(scorer.name, feature) for feature in scorer.remembers]
+        pairs = zip(tags, scorer.remembers, strict=True)
+        cells = tuple(_Cell(tag, f, constant_update(tag, f)) for tag, f in pairs)
+        return cls(scorer, scorer.name, weighted.weight, cells)
 
     def window(self, bare: Window, stored: Mapping[bytes, bytes]) -> Window:
         """Return the window with the scorer's own features in it."""
         values: dict[str, FeatureValue] = {}
-        for tag, feature in self.cells:
+        for tag, feature, _ in self.cells:
             raw = stored.get(tag)
             values[feature.name] = feature.empty() if raw is None else feature.decode(raw)
         return Window(bare.request, bare.count, bare.now, values)
@@ -102,15 +119,7 @@ class Judge:
         self._fallback = Signal(policy.scorer_fallback, "the scorer failed: fallback score")
         self._fingerprints = KeyedFingerprints(secret.subkey("extraction/fingerprints"))
         self._account_key = secret.subkey("extraction/accounts")
-        self._seats = tuple(
-            _Seat(
-                weighted.scorer,
-                weighted.scorer.name,
-                weighted.weight,
-                tuple((cell_tag(weighted.scorer.name, f), f) for f in weighted.scorer.remembers),
-            )
-            for weighted in enabled_scorers(policy, scorers)
-        )
+        self._seats = tuple(map(_Seat.of, enabled_scorers(policy, scorers)))
         if not self._seats:
             raise ConfigurationError("no signal is enabled: name some in weights, or pass scorers")
         self._weights = MappingProxyType({seat.name: seat.weight for seat in self._seats})
@@ -132,8 +141,8 @@ class Judge:
         failed: list[ScorerFailed] = []
         for seat in self._seats:
             try:
-                for tag, feature in seat.cells:
-                    update = cell_update(tag, feature, request)
+                for tag, feature, constant in seat.cells:
+                    update = constant or cell_update(tag, feature, request)
                     if update is not None:
                         cells.append(update)
             except Exception as error:  # noqa: BLE001 - a plug-in may raise anything
@@ -288,7 +297,7 @@ def _check_memory(seats: tuple[_Seat, ...]) -> None:
     tags: dict[bytes, str] = {}
     size = _RECORD_OVERHEAD
     for seat in seats:
-        for tag, feature in seat.cells:
+        for tag, feature, _ in seat.cells:
             if tag in tags:
                 raise ConfigurationError(
                     f"features {tags[tag]!r} and {seat.name}/{feature.name} collide: rename one"

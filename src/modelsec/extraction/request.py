@@ -13,6 +13,7 @@ from modelsec.text import MAX_CHARACTERS, canonical
 _TOKEN_LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
 _BACKGROUND_ROLES = ("system", "developer")
 _MAX_MESSAGES = 256
+_MAX_COLLECTED = 16 * MAX_CHARACTERS
 _MAX_PARTS = 64
 _MAX_TOKEN_IDS = 2_048
 _MAX_NUMBER_LENGTH = 32
@@ -112,6 +113,7 @@ def _chat(messages: list[object]) -> str:
     input, too.
     """
     tail: list[str] = []
+    collected = 0
     for position, item in enumerate(reversed(messages[-_MAX_MESSAGES:])):
         message = item if type(item) is dict else _plain(item)
         role = message.get("role")
@@ -121,7 +123,11 @@ def _chat(messages: list[object]) -> str:
             break
         if not (isinstance(role, str) and role in _BACKGROUND_ROLES):
             content = message.get("content")
-            tail.append(_content(message.get("output") if content is None else content))
+            text = _content(message.get("output") if content is None else content)
+            tail.append(text)
+            collected += len(text)
+            if collected > _MAX_COLLECTED:
+                break
     tail.reverse()
     return "\n".join(tail)
 
@@ -160,14 +166,16 @@ def _part(part: Mapping[str, object]) -> Iterator[str]:
 
 def _prompt(value: list[object]) -> str:
     pieces: list[str] = []
+    collected = 0
     for item in value[:_MAX_TOKEN_IDS]:
         if isinstance(item, str):
             pieces.append(_bounded(item))
+            collected += len(pieces[-1])
         elif isinstance(item, int):
             pieces.append(_token(item))
         elif isinstance(item, list):
             pieces += [_token(token) for token in item[:_MAX_TOKEN_IDS] if isinstance(token, int)]
-        if len(pieces) > _MAX_TOKEN_IDS:
+        if len(pieces) > _MAX_TOKEN_IDS or collected > _MAX_COLLECTED:
             break
     return " ".join(pieces)
 

@@ -242,6 +242,11 @@ def cell_update(tag: bytes, feature: Feature, request: InferenceRequest) -> Cell
     return CellUpdate(tag, feature.kind, feature.limit, feature.encode(value))  # type: ignore[arg-type]
 
 
+def constant_update(tag: bytes, feature: Feature) -> CellUpdate | None:
+    """Return what every request adds to ``feature``, or ``None`` if that depends on the request."""
+    return CellUpdate(tag, feature.kind, feature.limit, 0.0) if isinstance(feature, Gaps) else None
+
+
 def _check_shape(name: object, of: object) -> None:
     if not isinstance(name, str) or not name:
         raise ConfigurationError("a feature needs a name, a non-empty string")

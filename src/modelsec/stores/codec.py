@@ -69,4 +69,4 @@ def encode(record: Record) -> bytes:
 
 def packed_size(cells: Mapping[bytes, bytes]) -> int:
     """Return the bytes of a record with these cells."""
-    return HEADER_BYTES + sum(CELL_OVERHEAD_BYTES + len(value) for value in cells.values())
+    return HEADER_BYTES + CELL_OVERHEAD_BYTES * len(cells) + sum(map(len, cells.values()))

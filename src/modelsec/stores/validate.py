@@ -43,17 +43,17 @@ def checked_shape(operations: Sequence[Operation]) -> type[Operation]:
 
 
 def _check_remember(operation: Remember) -> None:
-    if operation.now_ms is not None:
-        _check_integer("now_ms", operation.now_ms, 0, _MAX_TIME_MS)
-    _check_integer("ttl_seconds", operation.ttl_seconds, 1, _MAX_TTL_S)
-    _check_integer("max_bytes", operation.max_bytes, 1, MAX_RECORD_BYTES)
+    now_ms = operation.now_ms
+    if now_ms is not None and (type(now_ms) is not int or not 0 <= now_ms <= _MAX_TIME_MS):
+        raise _no_integer("now_ms", now_ms, 0, _MAX_TIME_MS)
+    if type(operation.ttl_seconds) is not int or not 1 <= operation.ttl_seconds <= _MAX_TTL_S:
+        raise _no_integer("ttl_seconds", operation.ttl_seconds, 1, _MAX_TTL_S)
+    if type(operation.max_bytes) is not int or not 1 <= operation.max_bytes <= MAX_RECORD_BYTES:
+        raise _no_integer("max_bytes", operation.max_bytes, 1, MAX_RECORD_BYTES)
     for cell in operation.cells:
         if not isinstance(cell.tag, bytes) or len(cell.tag) != _TAG_BYTES:
             raise ConfigurationError(f"cell tag {cell.tag!r:.60} is not {_TAG_BYTES} bytes")
 
 
-def _check_integer(name: str, value: int, low: int, high: int) -> None:
-    if type(value) is not int or not low <= value <= high:
-        raise ConfigurationError(
-            f"{name} must be a whole number, {low} to {high}, not {value!r:.60}"
-        )
+def _no_integer(name: str, value: object, low: int, high: int) -> ConfigurationError:
+    return ConfigurationError(f"{name} must be a whole number, {low} to {high}, not {value!r:.60}")

@@ -23,8 +23,7 @@ _ALPHABETS = bytes(range(0xC2, 0xE1))  # lead bytes of U+0080 to U+0FFF
 _GRAM = np.dtype("<u8")
 _NIBBLES = np.array(0x1111_1111, np.uint32)
 _ONE, _TWO = np.array(1, np.uint32), np.array(2, np.uint32)
-_TOP_HALF, _TOP_NIBBLE = np.array(32, np.uint64), np.array(28, np.uint32)
-_SHIFTS = np.arange(0, 4 * PLACES, 4, dtype=np.uint32)
+_TOP_HALF = np.array(32, np.uint64)
 
 
 class MinHash:
@@ -42,7 +41,7 @@ class MinHash:
         self._first = np.frombuffer(key, "<u8", 1).astype(np.uint64)[0] | np.uint64(1)
         odd = np.frombuffer(key, "<u4", PLACES + 1, 8).astype(np.uint32) | _ONE
         self._permutations = odd[:PLACES, None]
-        self._final = odd[PLACES]
+        self._final = int(odd[PLACES])
 
     def sketch(self, text: str) -> int:
         """Return the 32-bit sketch of a canonical text, in linear time (8 µs at 50 words)."""
@@ -56,9 +55,11 @@ class MinHash:
         # Multiply-shift hashing (Dietzfelbinger et al. 1997), then one permutation a place.
         hashes = ((grams * self._first) >> _TOP_HALF).astype(np.uint32)
         smallest = np.minimum.reduce(hashes * self._permutations, axis=1)
-        # A minimum is a small number: mix it before cutting out four bits.
-        bits = (smallest * self._final) >> _TOP_NIBBLE
-        return int(np.bitwise_or.reduce(bits << _SHIFTS))
+        sketch = 0
+        for minimum in smallest.tolist():
+            # A minimum is a small number: mix it before cutting out four bits.
+            sketch = sketch << 4 | (minimum * self._final & 0xFFFF_FFFF) >> 28
+        return sketch
 
 
 def alike_counts(

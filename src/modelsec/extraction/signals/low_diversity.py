@@ -5,8 +5,8 @@ itself included): the effective number of kinds over the number of inputs (order
 and Cobbold 2012, "Measuring diversity: the importance of species similarity"). For exact repeats
 it is the share of distinct inputs; near-duplicates and inputs made from one template count as
 alike, too (:mod:`modelsec.text.minhash` says when). The score is 1 - diversity, and 0 before 10
-inputs. Of more than 32 inputs, a fixed irregular sample of 32 is compared with all of them: the
-mean is then off by .07 (one standard error) at worst, and by nothing where all inputs behave
+inputs. Of more than 24 inputs, a fixed irregular sample of 24 is compared with all of them: the
+mean is then off by .09 (one standard error) at worst, and by nothing where all inputs behave
 the same.
 
 Remembers a keyed 32-bit sketch for each of the last 100 inputs, no text. An input is what is new
@@ -26,7 +26,7 @@ from modelsec.protocols import InferenceRequest, Ring, Signal, Window
 from modelsec.text import alike_counts
 
 ENOUGH = 10
-SAMPLE = 32
+SAMPLE = 24
 SKETCHES = Ring("sketches", InferenceRequest.sketch, length=100, width=4)
 
 
