@@ -22,7 +22,9 @@ if TYPE_CHECKING:
         SyncModelTheftDetector,
         Weighted,
     )
-    from modelsec.stores import AsyncRedisStore, MemoryStore, RedisStore
+    from modelsec.stores import AsyncRedisStore as AsyncRedisStore
+    from modelsec.stores import MemoryStore
+    from modelsec.stores import RedisStore as RedisStore
 
 __version__ = "0.1.0"
 
@@ -42,16 +44,15 @@ _HOMES = {
     "Weighted": "modelsec.extraction",
 }
 
+# What needs an extra is public, too, but not part of `import *`, which would need the extra.
 __all__ = [
     "Assessment",
-    "AsyncRedisStore",
     "ConfigurationError",
     "DetectionPolicy",
     "MemoryStore",
     "ModelSecError",
     "ModelTheftDetector",
     "PluginError",
-    "RedisStore",
     "ScorerError",
     "StoreError",
     "SyncModelTheftDetector",
