@@ -71,7 +71,10 @@ def sync_store(port: int, prefix: str) -> Iterator[RedisStore]:
 async def variants_on(port: int) -> Any:  # noqa: ANN401 - of a generator, decorated
     """Open all variants: three of the lesson, three of ours, each with keys of its own."""
     url = f"redis://127.0.0.1:{port}"
-    client = redis.asyncio.Redis(host="127.0.0.1", port=port, max_connections=CONNECTIONS)
+    # The settings that make ours cheap: RESP2, and no timeouts around the steps of a command.
+    client = redis.asyncio.Redis(
+        host="127.0.0.1", port=port, max_connections=CONNECTIONS, protocol=2, socket_timeout=None
+    )
     written = LessonDetector(cast("LessonClient", client))
     repaired = LessonDetector(cast("LessonClient", client), repaired=True)
 
@@ -93,7 +96,7 @@ async def variants_on(port: int) -> Any:  # noqa: ANN401 - of a generator, decor
     ours = {b: ModelTheftDetector(store, secret=SECRET) for b, store in stores.items()}
     with (
         sync_store(port, "sync") as blocking,
-        redis.Redis(host="127.0.0.1", port=port, max_connections=CONNECTIONS) as plain,
+        redis.Redis(host="127.0.0.1", port=port, max_connections=CONNECTIONS, protocol=2) as plain,
     ):
         yield [
             Variant("lesson as written", lambda a, b: written.analyze_request(f"w-{a}", b)),

@@ -19,3 +19,11 @@ class ScorerError(ModelSecError):
 
 class PluginError(ModelSecError):
     """An entry point could not be found, told apart from another, or loaded."""
+
+
+def shown(value: object) -> str:
+    """Return a value for a message: short, and without fail."""
+    try:
+        return f"{value!r:.60}"
+    except Exception:  # noqa: BLE001 - too deep, too many digits, or a broken __repr__
+        return f"this {type(value).__name__}"

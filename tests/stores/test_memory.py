@@ -183,3 +183,10 @@ def test_sharing_is_declared() -> None:
     """The store says that other processes do not see it, so a detector needs no common secret."""
     assert MemoryStore.shared is False
     assert SyncModelTheftDetector(MemoryStore()).analyze_request("a", {}).requests_seen == 1
+
+
+@pytest.mark.parametrize("key", [10**5_000, None, b"key", ["key"]])
+def test_a_key_that_cannot_be_shown_is_refused_all_the_same(key: Any) -> None:
+    """A message about a hostile key does not fail itself."""
+    with pytest.raises(ConfigurationError, match="store key"):
+        MemoryStore().apply([Recall(key)])

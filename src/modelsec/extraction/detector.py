@@ -4,11 +4,11 @@ from collections.abc import Iterable
 from inspect import isawaitable, iscoroutinefunction
 from typing import Literal, TypeAlias, TypedDict, Unpack, cast
 
-from modelsec.errors import ConfigurationError, StoreError
+from modelsec.errors import ConfigurationError, StoreError, shown
 from modelsec.events import LoggingSink, StoreFailed, logger
 from modelsec.extraction.assessment import Assessment
 from modelsec.extraction.judge import Judge, Plan, Verdict
-from modelsec.extraction.policy import DetectionPolicy, shown
+from modelsec.extraction.policy import DetectionPolicy
 from modelsec.extraction.registry import Weighted
 from modelsec.keyed import Secret
 from modelsec.protocols import AsyncStore, Clock, Event, EventSink, Record, Store

@@ -11,10 +11,10 @@ from hashlib import blake2b
 from types import MappingProxyType
 from typing import NamedTuple
 
-from modelsec.errors import ConfigurationError, ScorerError
+from modelsec.errors import ConfigurationError, ScorerError, shown
 from modelsec.events import DecisionTaken, ScorerFailed
 from modelsec.extraction.assessment import REASONS, Action, Assessment
-from modelsec.extraction.policy import DetectionPolicy, shown
+from modelsec.extraction.policy import DetectionPolicy
 from modelsec.extraction.registry import Weighted, enabled_scorers
 from modelsec.extraction.request import parse_request
 from modelsec.keyed import Secret
@@ -31,14 +31,14 @@ from modelsec.protocols import (
     Window,
 )
 from modelsec.protocols.features import cell_tag, cell_update, constant_update
+from modelsec.protocols.store import MAX_TIME_S
+from modelsec.stores.codec import CELL_OVERHEAD_BYTES, HEADER_BYTES
 from modelsec.text import KeyedFingerprints
 
 MAX_RECORD_BYTES = 4_096
 """Most bytes that the state of one account may take."""
 
-_RECORD_OVERHEAD, _CELL_OVERHEAD = 15, 6
 _PLAIN_ID = re.compile(r"[A-Za-z0-9_.:@-]{1,64}\Z")
-_MAX_TIME_S = 2**48 / 1000 - 1
 
 
 class Plan(NamedTuple):
@@ -288,14 +288,14 @@ def _place(error: BaseException) -> str:
 
 def _milliseconds(now: float) -> int:
     is_number = isinstance(now, (int, float)) and not isinstance(now, bool)
-    if not is_number or not 0 <= now <= _MAX_TIME_S:  # NaN is refused here, too
+    if not is_number or not 0 <= now <= MAX_TIME_S:  # NaN is refused here, too
         raise ConfigurationError(f"now must be seconds since the Unix epoch, not {shown(now)}")
     return round(now * 1000)
 
 
 def _check_memory(seats: tuple[_Seat, ...]) -> None:
     tags: dict[bytes, str] = {}
-    size = _RECORD_OVERHEAD
+    size = HEADER_BYTES
     for seat in seats:
         for tag, feature, _ in seat.cells:
             if tag in tags:
@@ -304,7 +304,7 @@ def _check_memory(seats: tuple[_Seat, ...]) -> None:
                 )
             tags[tag] = f"{seat.name}/{feature.name}"
             fixed = feature.kind in ("total", "peak")
-            size += _CELL_OVERHEAD + (32 if fixed else int(feature.limit))
+            size += CELL_OVERHEAD_BYTES + (32 if fixed else int(feature.limit))
     if size > MAX_RECORD_BYTES:
         raise ConfigurationError(
             f"the enabled scorers would remember {size} bytes an account, "

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from types import MappingProxyType
 
-from modelsec.errors import ConfigurationError
+from modelsec.errors import ConfigurationError, shown
 from modelsec.extraction.signals import BUILT_IN
 from modelsec.plugins import SIGNAL_SCORERS, did_you_mean, installed
 
@@ -141,21 +141,13 @@ def check_number(name: str, value: object, low: float, high: float = sys.float_i
         raise ConfigurationError(f"{name} must be finite and {span}, not {shown(value)}")
 
 
-def shown(value: object) -> str:
-    """Return a value for a message: short, and without fail."""
-    try:
-        return f"{value!r:.60}"
-    except Exception:  # noqa: BLE001 - too deep, too many digits, or a broken __repr__
-        return f"this {type(value).__name__}"
-
-
 def _check_known(name: object) -> None:
     if name in BUILT_IN:
         return
     known = {*BUILT_IN, *installed(SIGNAL_SCORERS)}
     if name not in known:
         raise ConfigurationError(
-            f"unknown signal {name!r:.60}{did_you_mean(name, known)} "
+            f"unknown signal {shown(name)}{did_you_mean(name, known)} "
             "(a scorer that is not installed as a plug-in goes to the detector itself: "
             "scorers=[Weighted(scorer, weight)])"
         )

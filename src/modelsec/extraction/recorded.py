@@ -16,6 +16,7 @@ from typing import BinaryIO, cast
 
 from modelsec.errors import ConfigurationError
 from modelsec.extraction.detector import SyncModelTheftDetector
+from modelsec.protocols.store import MAX_TIME_S
 
 MAX_LINE_BYTES = 16_777_216
 MAX_ACCOUNTS = 100_000
@@ -287,6 +288,6 @@ def _request(
         seconds = float(ts)
     except OverflowError:
         seconds = math.inf
-    if not 0 <= seconds < 2**48 / 1000 - 1:
+    if not 0 <= seconds <= MAX_TIME_S:
         return BadLine(number, f"{time_field!r} is not a time in seconds since 0")
     return RecordedRequest(account, seconds, body)

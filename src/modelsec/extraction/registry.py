@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from modelsec.errors import ConfigurationError, PluginError
-from modelsec.extraction.policy import DetectionPolicy, check_number, shown
+from modelsec.errors import ConfigurationError, PluginError, shown
+from modelsec.extraction.policy import DetectionPolicy, check_number
 from modelsec.extraction.signals import BUILT_IN
 from modelsec.plugins import SIGNAL_SCORERS, load
 from modelsec.protocols import Distinct, Gaps, Peak, Ring, SignalScorer, Total

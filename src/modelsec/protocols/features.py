@@ -16,7 +16,6 @@ from modelsec.errors import ConfigurationError
 from modelsec.protocols.request import InferenceRequest
 from modelsec.protocols.store import CellUpdate
 
-GAP_CAP_MS = 65_535
 _TYPECODES = {1: "B", 2: "H", 4: "I", 8: "Q"}
 _MAX_CELL_BYTES = 8_192
 _MAX_HALF_LIFE_S = 1e12

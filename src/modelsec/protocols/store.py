@@ -4,6 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, TypeAlias
 
+MAX_TIME_MS = 2**48 - 1
+"""Latest time that a record can hold, in milliseconds since the Unix epoch."""
+
+MAX_TIME_S = MAX_TIME_MS // 1000
+"""The same in whole seconds."""
+
 
 class Clock(Protocol):
     """Tells the time, in seconds since the Unix epoch."""

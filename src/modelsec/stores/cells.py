@@ -6,7 +6,7 @@ holds the two together.
 
 from typing import cast
 
-from modelsec.errors import StoreError
+from modelsec.errors import StoreError, shown
 from modelsec.protocols import CellUpdate, Record, Remember
 
 GAP_CAP_MS = 65_535
@@ -66,4 +66,4 @@ def advanced(old: bytes | None, update: CellUpdate, gap_ms: int, now_ms: int) ->
             raise ValueError(index)
         bitmap[index // 8] |= 1 << (index % 8)
         return bytes(bitmap)
-    raise StoreError(f"unknown cell kind {kind!r:.60}: there are {', '.join(KINDS)}")
+    raise StoreError(f"unknown cell kind {shown(kind)}: there are {', '.join(KINDS)}")

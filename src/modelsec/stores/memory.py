@@ -5,11 +5,11 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from threading import Lock
 
-from modelsec.errors import ConfigurationError, StoreError
+from modelsec.errors import StoreError
 from modelsec.protocols import Clock, Operation, Recall, Record, Remember, Reply
 from modelsec.stores.cells import remembered
 from modelsec.stores.codec import packed_size
-from modelsec.stores.validate import checked_shape
+from modelsec.stores.validate import checked_count, checked_shape
 
 
 class MemoryStore:
@@ -31,9 +31,7 @@ class MemoryStore:
     """Other processes do not see this store."""
 
     def __init__(self, *, max_records: int = 100_000, clock: Clock = time.time) -> None:
-        if isinstance(max_records, bool) or not isinstance(max_records, int) or max_records < 1:
-            raise ConfigurationError(f"max_records must be a positive integer, not {max_records!r}")
-        self._max_records = max_records
+        self._max_records = checked_count("max_records", max_records)
         self._clock = clock
         self._lock = Lock()
         self._records: OrderedDict[str, tuple[Record, int]] = OrderedDict()  # with expiry in ms

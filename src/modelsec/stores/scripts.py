@@ -8,7 +8,7 @@ from importlib.resources import files
 from itertools import islice
 from typing import NamedTuple, TypeAlias, cast
 
-from modelsec.errors import StoreError
+from modelsec.errors import StoreError, shown
 from modelsec.protocols import Operation, Remember, Reply
 from modelsec.stores.cells import KINDS
 from modelsec.stores.codec import decode
@@ -84,7 +84,7 @@ def _layout(ttl_seconds: int, max_bytes: int, cells: tuple[tuple[bytes, str, flo
     """Encode what is the same for all requests of a detector; a server parses it once a call."""
     for _, kind, _ in cells:
         if kind not in KINDS:
-            raise StoreError(f"unknown cell kind {kind!r:.60}: there are {', '.join(KINDS)}")
+            raise StoreError(f"unknown cell kind {shown(kind)}: there are {', '.join(KINDS)}")
     head = b"%d %d " % (ttl_seconds, max_bytes)
     rest = [tag + f"{kind[0]}{float(limit)!r};".encode() for tag, kind, limit in cells]
     return head + b"".join(rest)

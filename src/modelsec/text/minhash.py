@@ -18,9 +18,9 @@ import numpy.typing as npt
 PLACES = 8
 ALIKE_PLACES = 4
 KEY_BYTES = 8 + 4 * PLACES + 4
-# Constants are zero-dimensional arrays: cheaper in a ufunc than scalars.
 _ALPHABETS = bytes(range(0xC2, 0xE1))  # lead bytes of U+0080 to U+0FFF
 _GRAM = np.dtype("<u8")
+# Zero-dimensional arrays: cheaper in a ufunc than scalars.
 _NIBBLES = np.array(0x1111_1111, np.uint32)
 _ONE, _TWO = np.array(1, np.uint32), np.array(2, np.uint32)
 _TOP_HALF = np.array(32, np.uint64)
@@ -45,10 +45,10 @@ class MinHash:
 
     def sketch(self, text: str) -> int:
         """Return the 32-bit sketch of a canonical text, in linear time (8 µs at 50 words)."""
-        # The frame marks both ends and makes the shortest text one gram long.
         letters = text.encode("utf-8", "surrogatepass")
         if len(letters) != len(text):
             letters = letters.translate(None, _ALPHABETS)
+        # The frame marks both ends and makes the shortest text one gram long.
         framed = b"\2\2\2\2" + letters + b"\3\3\3\3"
         # Every 8 consecutive bytes as one integer: overlapping, read in place.
         grams = np.ndarray((len(framed) - 7,), _GRAM, framed, 0, (1,))

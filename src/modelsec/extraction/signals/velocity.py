@@ -14,7 +14,7 @@ from bisect import bisect_left
 from dataclasses import dataclass, field
 from itertools import accumulate
 
-from modelsec.errors import ConfigurationError
+from modelsec.errors import ConfigurationError, shown
 from modelsec.protocols import Gaps, Signal, Window
 
 WINDOW_MS = 60_000
@@ -31,7 +31,7 @@ class Velocity:
     def __post_init__(self) -> None:
         if not isinstance(self.per_minute, int) or self.per_minute < 1:
             raise ConfigurationError(
-                f"per_minute must be a positive whole number, not {self.per_minute!r:.60}"
+                f"per_minute must be a positive whole number, not {shown(self.per_minute)}"
             )
         # With this request itself that makes per_minute: more would not raise the score.
         gaps = Gaps("gaps", length=max(1, self.per_minute - 1))

@@ -15,7 +15,6 @@ from modelsec.protocols import Operation, Reply
 from modelsec.stores.batching import MAX_IN_FLIGHT, Batcher
 from modelsec.stores.redis.client import (
     checked_client,
-    checked_count,
     checked_pool,
     checked_prefix,
     checked_seconds,
@@ -24,6 +23,7 @@ from modelsec.stores.redis.client import (
     store_error,
 )
 from modelsec.stores.scripts import Call, decode_replies, encode_call, merged, parted
+from modelsec.stores.validate import checked_count
 
 
 class AsyncRedisStore:

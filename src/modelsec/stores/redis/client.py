@@ -9,7 +9,7 @@ from typing import Any
 import redis.connection
 import redis.exceptions
 
-from modelsec.errors import ConfigurationError, StoreError
+from modelsec.errors import ConfigurationError, StoreError, shown
 
 _PREFIX = re.compile(r"[A-Za-z0-9_.:-]{1,32}\Z")
 
@@ -30,7 +30,7 @@ def settings(timeout: float, retry: object) -> dict[str, Any]:
 def checked_seconds(name: str, value: float) -> float:
     """Return a time, or refuse what is none."""
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < math.inf:
-        raise ConfigurationError(f"{name} must be a positive number of seconds, not {value!r:.60}")
+        raise ConfigurationError(f"{name} must be a positive number of seconds, not {shown(value)}")
     return value
 
 
@@ -89,12 +89,5 @@ def checked_client(client: Any, *kinds: type[Any]) -> Any:  # noqa: ANN401 - the
 def checked_prefix(prefix: str) -> str:
     """Return a prefix of keys, or refuse it."""
     if not isinstance(prefix, str) or not _PREFIX.match(prefix):
-        raise ConfigurationError(f"prefix {prefix!r:.60} is not 1 to 32 of [A-Za-z0-9_.:-]")
+        raise ConfigurationError(f"prefix {shown(prefix)} is not 1 to 32 of [A-Za-z0-9_.:-]")
     return prefix
-
-
-def checked_count(name: str, value: int) -> int:
-    """Return a positive whole number, or refuse what is none."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ConfigurationError(f"{name} must be a positive integer, not {value!r}")
-    return value

@@ -13,7 +13,6 @@ from modelsec.errors import ConfigurationError, StoreError
 from modelsec.protocols import Operation, Reply
 from modelsec.stores.redis.client import (
     checked_client,
-    checked_count,
     checked_pool,
     checked_prefix,
     checked_seconds,
@@ -22,6 +21,7 @@ from modelsec.stores.redis.client import (
     store_error,
 )
 from modelsec.stores.scripts import Call, decode_replies, encode_call
+from modelsec.stores.validate import checked_count
 
 
 class RedisStore:
