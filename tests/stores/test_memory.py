@@ -186,7 +186,9 @@ def test_sharing_is_declared() -> None:
     assert SyncModelTheftDetector(MemoryStore()).analyze_request("a", {}).requests_seen == 1
 
 
-@pytest.mark.parametrize("key", [10**5_000, None, b"key", ["key"]])
+@pytest.mark.parametrize(
+    "key", [10**5_000, None, b"key", ["key"]], ids=["huge", "null", "bytes", "list"]
+)
 def test_a_key_that_cannot_be_shown_is_refused_all_the_same(key: Any) -> None:
     """A message about a hostile key does not fail itself."""
     with pytest.raises(ConfigurationError, match="store key"):
