@@ -21,6 +21,26 @@ class PluginError(ModelSecError):
     """An entry point could not be found, told apart from another, or loaded."""
 
 
+class ArtifactError(ModelSecError):
+    """A model file is not what it has to be."""
+
+
+class MalformedArtifactError(ArtifactError):
+    """The bytes break the rules of their format: cut off, inconsistent, or never valid."""
+
+
+class UnsupportedFormatError(ArtifactError):
+    """The bytes may be valid, but this reader does not understand them."""
+
+
+class ResourceLimitError(ArtifactError):
+    """Reading on would cost more than the limits allow."""
+
+
+class UnsafeArtifactError(ArtifactError):
+    """The artifact was understood and is not safe to load."""
+
+
 def shown(value: object) -> str:
     """Return a value for a message: short, and without fail."""
     try:

@@ -1,0 +1,216 @@
+"""The front door: scan a file, bytes, or a folder."""
+
+import hashlib
+import os
+import stat
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from modelsec.errors import ConfigurationError, MalformedArtifactError, UnsafeArtifactError, shown
+from modelsec.scanning.engine import MALFORMED, Outcome, examine
+from modelsec.scanning.finding import Coverage, Finding, Rule, Verdict, printable
+from modelsec.scanning.limits import MIB, Budget, Limits
+from modelsec.scanning.part import Part, Siblings
+from modelsec.scanning.policy import Policy, default_policy
+from modelsec.scanning.recognise import ENDINGS
+from modelsec.scanning.report import ScanReport
+from modelsec.scanning.source import BytesSource, DescriptorSource, SeekableSource, Source
+
+DIGEST_LIMIT = 64 * MIB
+"""Larger files are hashed only on request: reading a checkpoint whole is what a scan avoids."""
+
+ENDING = Rule(
+    "MS-FMT-003",
+    "the content is not what the name says",
+    Verdict.DATA_ONLY,
+    remedy="a loader that goes by the name would read this file differently",
+)
+CHANGED = Rule(
+    "MS-FMT-004",
+    "the file changed during the scan",
+    Verdict.UNKNOWN,
+    incomplete=True,
+    capability="time of check to time of use",
+    remedy="scan a private copy, and load that copy",
+)
+
+
+def scan(
+    what: str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO,
+    *,
+    policy: Policy | None = None,
+    limits: Limits | None = None,
+    name: str | None = None,
+    digest: bool | None = None,
+    clock: Callable[[], float] = time.thread_time,
+) -> ScanReport:
+    """Say what a model file can do when it is loaded, without loading it.
+
+    Args:
+        what: a path, the content, or a seekable binary file object.
+        policy: what is permitted; default: the layers ``core``, ``numpy`` and ``torch``.
+        limits: what the scan may cost.
+        name: for the report, if ``what`` is not a path.
+        digest: compute the SHA-256 of the content; None: only up to 64 MiB.
+        clock: CPU seconds, for the limit of time.
+
+    Returns:
+        The report. A file that is hostile, broken or unsupported is a result, not an exception.
+
+    Raises:
+        ConfigurationError: ``what`` cannot be opened, is a folder or is not a regular file.
+    """
+    with _opened(what) as (source, path, unchanged):
+        label = name or (str(path) if path is not None else str(getattr(what, "name", "") or "bytes"))
+        rules = policy or default_policy()
+        part = Part(
+            source=source,
+            name=Path(label).name,
+            policy=rules,
+            budget=Budget(limits or Limits(), clock),
+            siblings=FolderSiblings(path.parent) if path is not None else None,
+        )
+        outcome = examine(part)
+        found = " + ".join(dict.fromkeys(outcome.formats))
+        limit = part.budget.limits.findings
+        for finding in _about_name(part.name, outcome.formats):
+            outcome.add(finding, limit)
+        sha256 = None
+        if digest or (digest is None and source.size <= DIGEST_LIMIT):
+            try:
+                sha256 = _digest(source)
+            except MalformedArtifactError as error:
+                outcome.add(MALFORMED.at(None, str(error)), limit)
+        if not unchanged():
+            outcome.add(CHANGED.at(None, "its size or time of change is not what it was"), limit)
+        return _report(label, source.size, sha256, found, outcome, rules)
+
+
+def _report(
+    name: str, size: int, sha256: str | None, found: str, outcome: Outcome, policy: Policy
+) -> ScanReport:
+    worst_first = sorted(
+        outcome.findings, key=lambda f: (-f.verdict.rank, not f.incomplete, f.path, f.offset or 0)
+    )
+    return ScanReport(
+        name=name,
+        size=size,
+        sha256=sha256,
+        format=found,
+        verdict=outcome.verdict,
+        coverage=Coverage.INCOMPLETE if outcome.incomplete else Coverage.COMPLETE,
+        findings=tuple(worst_first),
+        unlisted=outcome.unlisted,
+        permitted=tuple(outcome.permitted),
+        policy=policy.layers,
+        policy_digest=policy.digest,
+    )
+
+
+def _about_name(name: str, formats: list[str]) -> Iterator[Finding]:
+    ending = Path(name).suffix.lower()
+    promised = ENDINGS.get(ending)
+    if promised is not None and not any(format_ in promised for format_ in formats):
+        message = f"a name in {ending} promises {promised[0]}, the content is {' + '.join(formats)}"
+        yield ENDING.at(None, message)
+
+
+def _digest(source: Source) -> str:
+    digest = hashlib.sha256()
+    for offset in range(0, source.size, MIB):
+        digest.update(source.read(offset, min(MIB, source.size - offset)))
+    return digest.hexdigest()
+
+
+@contextmanager
+def _opened(
+    what: object,
+) -> Iterator[tuple[Source, Path | None, Callable[[], bool]]]:
+    """Open once; everything that is said is about this descriptor."""
+    if isinstance(what, bytes | bytearray | memoryview):
+        yield BytesSource(bytes(what)), None, lambda: True
+    elif isinstance(what, str | os.PathLike):
+        path = Path(what)
+        with _regular_file(path) as descriptor:
+            before = os.fstat(descriptor)
+
+            def unchanged() -> bool:
+                after = os.fstat(descriptor)
+                return (after.st_size, after.st_mtime_ns) == (before.st_size, before.st_mtime_ns)
+
+            yield DescriptorSource(descriptor), path, unchanged
+    elif callable(getattr(what, "read", None)) and callable(getattr(what, "seek", None)):
+        try:
+            source = SeekableSource(what)  # type: ignore[arg-type]  # just checked
+        except (OSError, ValueError, TypeError) as error:
+            raise ConfigurationError(f"the file object cannot seek: {error}") from error
+        yield source, None, lambda: True
+    else:
+        raise ConfigurationError(
+            f"scan() takes a path, bytes or a seekable binary file, not {shown(what)}"
+        )
+
+
+@contextmanager
+def _regular_file(path: Path) -> Iterator[int]:
+    try:
+        # Not blocking: a FIFO under a model's name must not hang the caller.
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise ConfigurationError(f"cannot open {printable(str(path))}: {reason}") from error
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            kind = "a folder: use scan_tree()" if path.is_dir() else "not a regular file"
+            raise ConfigurationError(f"cannot scan {printable(str(path))}: it is {kind}")
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+class FolderSiblings:
+    """Files beside the one that is scanned; links and ways out are refused."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def open(self, name: str) -> Source | None:
+        """Return the sibling's content, or None if there is none.
+
+        Raises:
+            UnsafeArtifactError: the name is not a plain relative one, or is or passes a link.
+        """
+        pieces = name.replace("\\", "/").split("/")
+        if not name or name.startswith(("/", "\\")) or ".." in pieces or ":" in name or "\0" in name:
+            raise UnsafeArtifactError(f"the name leaves the folder: {printable(name)}")
+        path = self._folder
+        for piece in pieces:
+            path = path / piece
+            if path.is_symlink():
+                raise UnsafeArtifactError(f"the name passes a link: {printable(name)}")
+        if not path.is_file():
+            return None
+        return FileSource(path)
+
+
+class FileSource:
+    """A file by path, opened for each read: siblings are many and rarely read."""
+
+    __slots__ = ("_path", "_size")
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._size = path.stat().st_size
+
+    @property
+    def size(self) -> int:
+        """Number of bytes when the source was made."""
+        return self._size
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Return exactly ``length`` bytes from ``offset``."""
+        with _regular_file(self._path) as descriptor:
+            return DescriptorSource(descriptor).read(offset, length)
