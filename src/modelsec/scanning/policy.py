@@ -6,6 +6,7 @@ says nothing about building it or about ``numpy:load``.
 """
 
 import hashlib
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -20,8 +21,11 @@ OPERATIONS = frozenset({"import", "call", "build", "items", "attribute", "operat
 """What a policy can permit. The first five are a pickle's (and a skops node's); ``operator`` is a
 graph's (ONNX, TensorFlow), ``layer`` a Keras object's."""
 
-SHIPPED = ("core", "numpy", "torch")
-"""Layers of the default policy."""
+ANY_CLASS = "[A-Z]*"
+"""In place of names: whatever is called like a class. Only with modules that are listed one by one
+and hold nothing but classes whose objects are data."""
+
+_CLASS_NAME = re.compile(r"_?[A-Z][A-Za-z0-9_]*", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +59,14 @@ class Policy:
 
     def allowance(self, module: str, name: str) -> Allowance | None:
         """Return what is permitted on ``module:name``, or None."""
-        return self._table.get((module, name))
+        found = self._table.get((module, name))
+        if found is None and _CLASS_NAME.fullmatch(name):
+            found = self._table.get((module, ANY_CLASS))
+        return found
 
     def permits(self, operation: str, module: str, name: str) -> Allowance | None:
         """Return the allowance for one operation on ``module:name``, or None."""
-        found = self._table.get((module, name))
+        found = self.allowance(module, name)
         return found if found is not None and operation in found.operations else None
 
     @classmethod
@@ -67,17 +74,17 @@ class Policy:
         """Compose a policy of shipped layers (by name) and files (by path).
 
         Args:
-            layers: e.g. ``"core", "numpy", Path("ours.toml")``; none means the default layers.
+            layers: e.g. ``"core", "numpy", Path("ours.toml")``; none means all shipped layers.
 
         Raises:
             ConfigurationError: there is no such layer, or it is not a policy.
         """
-        return _compose([_source(layer) for layer in layers or SHIPPED])
+        return _compose([_source(layer) for layer in layers or shipped_layers()])
 
 
 @cache
 def default_policy() -> Policy:
-    """Return the policy of the shipped default layers."""
+    """Return the policy of all shipped layers."""
     return Policy.load()
 
 

@@ -1,9 +1,199 @@
-"""Placeholder while the machine is being built."""
+"""Pickle files: every stream in them, and what each may do.
+
+A pickle is a program for a small stack machine that can import and call anything. The reader runs
+each stream on a symbolic machine (``machine``), asks the policy about every effect (``judge``),
+and goes on behind STOP: several pickles in a row are several programs. What stands before a
+broken byte has already run in a real loader: it is judged, then the break is reported.
+
+Covered loaders: ``pickle.load`` (C and Python), ``joblib.load``, ``pandas.read_pickle``,
+``numpy.load(allow_pickle=True)``, ``torch.load`` of old files.
+"""
+
 from collections.abc import Iterator
-from modelsec.scanning.part import NotThisFormat, Observation, Part
+
+from modelsec.errors import ArtifactError
+from modelsec.scanning.finding import Finding, Verdict
+from modelsec.scanning.formats import torch_legacy
+from modelsec.scanning.part import Identified, NotThisFormat, Observation, Part, Span
+from modelsec.scanning.pickle import graph, joblib, rules
+from modelsec.scanning.pickle import opcodes as op
+from modelsec.scanning.pickle.judge import PersistentRule, PolicyJudge
+from modelsec.scanning.pickle.lexer import Lexer
+from modelsec.scanning.pickle.machine import Blurred, Machine, Memo
+
+SKIPPING_SIZE = 1 << 18
+"""Pickles beyond this size may skip runs of constants; smaller ones are measured exactly."""
+
+_FIRST = frozenset(
+    value for name, value in vars(op).items() if name.isupper() and name not in ("STOP", "POP")
+)
+
 
 def read(part: Part) -> Iterator[Observation]:
-    raise NotThisFormat
-    yield
+    """Read a file that begins with a protocol 2+ header."""
+    yield from _streams(part, tolerant=True)
 
-read_without_magic = read_effects_only = read
+
+def read_without_magic(part: Part) -> Iterator[Observation]:
+    """Read protocols 0 and 1, which have no magic: a trial run decides."""
+    if part.source.read(0, 1)[0] not in _FIRST:
+        raise NotThisFormat
+    stream = Stream(part, 0, tolerant=False)
+    stream.run()
+    if stream.broken is not None and not stream.judge.imports:
+        raise NotThisFormat
+    yield from _streams(part, tolerant=stream.broken is None)
+
+
+def read_effects_only(part: Part) -> Iterator[Observation]:
+    """Read a file of another format, if an unpickler would act on it before it breaks off."""
+    if part.source.read(0, 1)[0] not in _FIRST:
+        raise NotThisFormat
+    stream = Stream(part, 0, tolerant=False, polyglot=True)
+    stream.run()
+    if not stream.judge.imports:
+        raise NotThisFormat
+    yield from stream.judge.observed.values()  # type: ignore[misc]  # all are observations
+    yield Span(0, stream.end)
+
+
+def read_one(
+    part: Part, start: int, persistent: PersistentRule | None, *, earlier: Memo | None = None
+) -> "Stream":
+    """Return the stream at an offset, after its run; for containers that know where one is."""
+    stream = Stream(part, start, persistent=persistent, earlier=earlier)
+    stream.run()
+    return stream
+
+
+def _streams(part: Part, *, tolerant: bool) -> Iterator[Observation]:
+    """Read pickle after pickle, to the end or to something else."""
+    position = 0
+    count = 0
+    earlier = None
+    while position < part.source.size:
+        if position and not _may_follow(part, position):
+            break
+        stream = Stream(part, position, tolerant=tolerant, earlier=earlier)
+        stream.run()
+        if position and stream.broken is not None and not stream.judge.imports:
+            break  # not a pickle after all: the bytes stay unclaimed, and are scanned by content
+        count += 1
+        if count == 1 and torch_legacy.is_magic(stream.machine.result) and stream.broken is None:
+            yield from torch_legacy.read(part, stream, read_one)
+            return
+        yield from stream.observations()
+        if stream.broken is not None:
+            raise stream.broken
+        position, earlier = stream.end, stream.machine.memo
+    if count > 1:
+        yield rules.STACKED.at(None, f"{count} pickles in a row")
+    yield Identified("pickle")
+
+
+def _may_follow(part: Part, position: int) -> bool:
+    return part.source.read(position, 1)[0] in _FIRST
+
+
+class Stream:
+    """One pickle in a part.
+
+    Attributes:
+        start, end: of its bytes; ``end`` is where it broke, if it did.
+        judge: what was observed.
+        machine: after the run.
+        broken: why it could not be read to its STOP, or None.
+    """
+
+    def __init__(
+        self,
+        part: Part,
+        start: int,
+        *,
+        tolerant: bool = True,
+        polyglot: bool = False,
+        persistent: PersistentRule | None = None,
+        earlier: Memo | None = None,
+    ) -> None:
+        self.part = part
+        self.start = self.end = start
+        self.broken: ArtifactError | None = None
+        self._tolerant = tolerant
+        self._polyglot = polyglot
+        self._persistent = persistent
+        self._earlier = earlier
+        self._prepare(skip=part.source.size - start > SKIPPING_SIZE)
+
+    def _prepare(self, *, skip: bool) -> None:
+        part = self.part
+        self.judge = PolicyJudge(part, self._persistent)
+        self.lexer = Lexer(part.source, self.start, part.budget, skip=skip)
+        self.machine = Machine(
+            self.lexer,
+            self.judge,
+            part.budget,
+            earlier=self._earlier,
+            tolerant=self._tolerant,
+            stops_at_persistent_id=self._polyglot,
+        )
+        self.machine.after_build = joblib.after_build(part, self.judge, self._run_nested)
+
+    def run(self) -> None:
+        """Run to STOP or to the break."""
+        try:
+            self.machine.run()
+        except Blurred:
+            self._prepare(skip=False)
+            self._run_exactly()
+        except ArtifactError as error:
+            self.broken = error
+        self.end = min(self.lexer.position, self.part.source.size)
+
+    def _run_exactly(self) -> None:
+        try:
+            self.machine.run()
+        except ArtifactError as error:
+            self.broken = error
+
+    def _run_nested(self, start: int) -> int:
+        """Run the pickle of an array of objects, with a memo of its own."""
+        nested = Stream(self.part, start, tolerant=self._tolerant)
+        nested.machine.after_build = None
+        nested.run()
+        for observed in nested.observations():
+            self.judge.note(observed)
+        if nested.broken is not None:
+            raise nested.broken
+        return nested.end
+
+    def observations(self) -> Iterator[Observation]:
+        """Yield what was observed, with what only the whole stream tells."""
+        acted = False
+        for observed in self.judge.observed.values():
+            if isinstance(observed, Finding) and observed.verdict is not Verdict.DATA_ONLY:
+                acted = True
+            yield observed  # type: ignore[misc]  # all are observations
+        for offset, reason in self.lexer.disagreements:
+            yield rules.FRAME.at(offset, reason)
+        if self.judge.odd_at is not None and self.judge.imports:
+            message = "odd encodings in a pickle that imports"
+            yield rules.ODD_WITH_IMPORT.at(self.judge.odd_at, message)
+        if self.lexer.protocol > 5:  # noqa: PLR2004 - the highest there is
+            yield rules.PROTOCOL.at(self.start, f"protocol {self.lexer.protocol}")
+        if self.broken is not None:
+            if self.judge.imports and acted:
+                message = f"imports come before the break: {self.broken}"
+                yield rules.BROKEN_AFTER_EFFECT.at(self.end, message)
+        else:
+            yield from self._size()
+        yield Span(self.start, self.end)
+
+    def _size(self) -> Iterator[Observation]:
+        nodes, depth = graph.measure(self.machine.result, self.part.budget)
+        if nodes > graph.EXPANDED:
+            yield rules.EXPANSION.at(self.start, "shared containers expand to over 2**40 values")
+        if depth > graph.DEEPEST:
+            yield rules.DEEP.at(self.start, f"containers are nested {depth} deep")
+        if self.machine.unmeasured:
+            yield rules.ALIASES_UNMEASURED.at(self.start, "runs of constants were skipped")
+

@@ -1,0 +1,259 @@
+"""From effects to findings: what the policy says of each import, call, state and item."""
+
+from collections.abc import Callable, Iterator
+
+from modelsec.scanning.finding import Finding, Rule, Verdict, printable
+from modelsec.scanning.part import Observation, Part, Permitted
+from modelsec.scanning.pickle import opcodes as op
+from modelsec.scanning.pickle import rules
+from modelsec.scanning.pickle.arguments import CHECKS, Refusal
+from modelsec.scanning.pickle.capabilities import capability, embeds_code
+from modelsec.scanning.pickle.values import UNKNOWN, Call, Container, Global, PersistentId, Value
+
+CONSTRUCTORS = frozenset(
+    {
+        ("copyreg", "_reconstructor"),
+        ("copyreg", "__newobj__"),
+        ("copyreg", "__newobj_ex__"),
+        ("numpy.core.multiarray", "_reconstruct"),
+        ("numpy._core.multiarray", "_reconstruct"),
+    }
+)
+"""Functions that make an instance of their first argument."""
+
+_FILL_NAMES = {
+    op.SETITEM: "setitem",
+    op.SETITEMS: "setitem",
+    op.APPEND: "append",
+    op.APPENDS: "append",
+    op.ADDITEMS: "add",
+}
+
+PersistentRule = Callable[[int, PersistentId], Iterator[Observation]]
+
+
+class PolicyJudge:
+    """The judge of one part; collects what is observed, each thing once.
+
+    Attributes:
+        observed: findings, permissions and nested parts, in order.
+        imports: every (module, name) that was imported, permitted or not.
+        odd_at: offset of the first odd encoding, or None.
+    """
+
+    def __init__(self, part: Part, persistent: PersistentRule | None = None) -> None:
+        self.observed: dict[object, Observation] = {}
+        self.imports: dict[tuple[str, str], None] = {}
+        self.odd_at: int | None = None
+        self._part = part
+        self._policy = part.policy
+        self._persistent = persistent
+        self._limit = part.budget.limits.findings
+
+    # --- the machine's side --------------------------------------------------------------------
+
+    def imported(self, offset: int, target: Global, *, walks: bool) -> None:
+        """Permit what a policy lists; a dotted name only if exactly it is listed."""
+        module, name = target.module, target.name
+        if (module, name) in self.imports:
+            return
+        if len(self.imports) < self._limit:
+            self.imports[module, name] = None
+        allowance = self._policy.permits("import", module, name)
+        subject = str(target)
+        if allowance is not None:
+            self._permit(allowance.layer, "import", subject)
+            return
+        does = capability(module, name)
+        if embeds_code(module, name):
+            self._find(rules.EMBEDDED_CODE, offset, f"imports {subject}, which rebuilds a function from its code", "import", subject)
+        elif does:
+            self._find(rules.DANGEROUS_IMPORT, offset, f"imports {subject}, which {does}", "import", subject)
+        elif "." in name:
+            how = "walks from attribute to attribute" if walks else "asks for a dotted name"
+            self._find(rules.DANGEROUS_IMPORT, offset, f"imports {subject}: {how}", "import", subject)
+        else:
+            self._find(rules.UNLISTED_IMPORT, offset, f"imports {subject}, which no policy lists", "import", subject)
+
+    def called(self, offset: int, call: Call) -> Value:
+        """Permit a listed callable with arguments that its rule accepts."""
+        callee = call.callee
+        if not isinstance(callee, Global):
+            self._find(rules.DANGEROUS_CALL, offset, f"calls {_describe(callee)}", "call", _describe(callee))
+            return call
+        subject = str(callee)
+        allowance = self._policy.permits("call", callee.module, callee.name)
+        if (callee.module, callee.name) in CONSTRUCTORS and call.args and isinstance(call.args[0], Global):
+            call.produces = call.args[0]
+        if allowance is None:
+            does = capability(callee.module, callee.name)
+            if does or "." in callee.name:
+                message = f"calls {subject}, which {does or 'is reached by a walk'}"
+                self._find(rules.DANGEROUS_CALL, offset, message, "call", subject, call.args)
+            elif self._policy.permits("import", callee.module, callee.name):
+                message = f"calls {subject}, which may be imported, but not called"
+                self._find(rules.DANGEROUS_CALL, offset, message, "call", subject, call.args)
+            else:
+                message = f"calls {subject}, which no policy lists"
+                self._find(rules.UNLISTED_CALL, offset, message, "call", subject, call.args)
+            return call
+        self._permit(allowance.layer, "call", subject)
+        if allowance.arguments:
+            check = CHECKS[allowance.arguments]
+            self._judge_refusal(offset, subject, "call", check.call(call, self._part, self._policy))
+            result = check.evaluate(call, self._part)
+            for nested in check.nested(call, self._part):
+                self.observed["nested", offset] = nested
+            return call if result is None else result
+        return call
+
+    def built(self, offset: int, target: Value, state: Value) -> None:
+        """Permit state on an object that a listed constructor has made."""
+        if not isinstance(target, Call):
+            what = _describe(target)
+            self._find(rules.PATCH, offset, f"sets state on {what}", "build", what)
+            return
+        made = target.produces
+        subject = str(made) if made else _describe(target)
+        self._special_attributes(offset, subject, state)
+        allowance = self._policy.permits("build", made.module, made.name) if made else None
+        if allowance is None:
+            self._find(rules.UNLISTED_BUILD, offset, f"sets state on an object of {subject}, which no policy lists", "build", subject)
+            return
+        self._permit(allowance.layer, "build", subject)
+        if allowance.arguments:
+            refusal = CHECKS[allowance.arguments].build(target, state, self._part)
+            self._judge_refusal(offset, subject, "build", refusal)
+
+    def filled(self, offset: int, target: Value, items: list[Value], code: int) -> None:
+        """Permit items in objects whose class a policy lists for it."""
+        what = _FILL_NAMES[code]
+        if isinstance(target, Container):
+            if target.kind == "list" and what == "setitem" and all(isinstance(key, int) for key in items[::2]):
+                return
+            self.odd(offset, f"{what} on a {target.kind}")
+            return
+        made = target.produces if isinstance(target, Call) else None
+        if made is None:
+            described = _describe(target)
+            self._find(rules.PATCH, offset, f"{what} on {described}", "items", described)
+            return
+        allowance = self._policy.permits("items", made.module, made.name)
+        if allowance is not None:
+            self._permit(allowance.layer, "items", str(made))
+        else:
+            self._find(rules.UNLISTED_ITEMS, offset, f"{what} on an object of {made}, which no policy lists", "items", str(made))
+
+    def persistent(self, offset: int, identity: PersistentId) -> None:
+        """Ask the container's rule; without one, no plain unpickler goes on."""
+        if self._persistent is None:
+            self._find(rules.PERSISTENT_ID, offset, "a persistent id, which only a custom loader resolves", "persistent id", "")
+            return
+        for observed in self._persistent(offset, identity):
+            self.note(observed)
+
+    def odd(self, offset: int, message: str, evidence: bytes = b"") -> None:
+        """Note an encoding on which unpicklers disagree."""
+        if self.odd_at is None:
+            self.odd_at = offset
+        self._find(rules.ODD_LITERAL, offset, message, evidence=printable(evidence))
+
+    def extension(self, offset: int, code: object) -> None:
+        """Refuse: nothing in the file says what the code stands for."""
+        self._find(rules.EXTENSION, offset, f"asks the copyreg registry for code {code}", "import", f"copyreg extension {code}")
+
+    def out_of_band(self, offset: int) -> None:
+        """Note a buffer that is not in the file."""
+        self._find(rules.OUT_OF_BAND, offset, "the object continues in a buffer outside this file")
+
+    def memo_bomb(self, offset: int, index: int) -> None:
+        """Note a memo index that costs memory."""
+        self._find(rules.MEMO_BOMB, offset, f"memo index {index} with far fewer entries")
+
+    def memo_carried(self, offset: int, index: int) -> None:
+        """Note a memo entry that only an earlier pickle has set."""
+        self._find(rules.MEMO_CARRY, offset, f"memo entry {index} was set in an earlier pickle")
+
+    # --- the reader's side ---------------------------------------------------------------------
+
+    def note(self, observed: Observation) -> None:
+        """Keep an observation, once for each rule and subject."""
+        if isinstance(observed, Finding):
+            self._keep(observed)
+        else:
+            self.observed.setdefault(observed, observed)
+
+    # --- inside --------------------------------------------------------------------------------
+
+    def _special_attributes(self, offset: int, subject: str, state: Value) -> None:
+        """Refuse ``__class__`` and the like, which change what the object is."""
+        parts = [state]
+        if isinstance(state, Container) and state.kind == "tuple":
+            parts = list(state.items)
+        for part in parts:
+            if not isinstance(part, Container) or part.kind != "dict":
+                continue
+            for key, _ in part.pairs():
+                if isinstance(key, str) and key in ("__class__", "__dict__", "__getattr__", "__getattribute__", "__reduce__", "__reduce_ex__", "__setstate__", "__call__"):
+                    self._find(rules.PRIVATE_STATE, offset, f"sets {key} on an object of {subject}", "build", subject)
+
+    def _judge_refusal(self, offset: int, subject: str, operation: str, refusal: Refusal | None) -> None:
+        if refusal is None:
+            return
+        rule = rules.ARGUMENTS if refusal.dangerous else (rules.UNLISTED_CALL if operation == "call" else rules.UNLISTED_BUILD)
+        self._find(rule, offset, f"{subject}: {refusal.reason}", operation, subject)
+
+    def _permit(self, layer: str, operation: str, subject: str) -> None:
+        permitted = Permitted(layer, operation, subject)
+        if len(self.observed) < 20 * self._limit:
+            self.observed.setdefault(permitted, permitted)
+
+    def _find(
+        self,
+        rule: Rule,
+        offset: int,
+        message: str,
+        operation: str = "",
+        subject: str = "",
+        arguments: "list[Value] | None" = None,
+        evidence: str = "",
+    ) -> None:
+        shown = ", ".join(_describe(argument) for argument in (arguments or [])[:4])
+        self._keep(
+            rule.at(offset, message, operation=operation, subject=subject, evidence=evidence or shown)
+        )
+
+    def _keep(self, finding: Finding) -> None:
+        key = (finding.id, finding.subject, finding.message if not finding.subject else "")
+        if key in self.observed:
+            return
+        # Keep the first few thousand, and always the first dangerous ones: the verdict must stand.
+        crowded = len(self.observed) >= 20 * self._limit
+        if not crowded or (finding.verdict is Verdict.DANGEROUS and not self._has_danger()):
+            self.observed[key] = finding
+
+    def _has_danger(self) -> bool:
+        return any(
+            isinstance(item, Finding) and item.verdict is Verdict.DANGEROUS
+            for item in self.observed.values()
+        )
+
+
+def _describe(value: Value) -> str:
+    """Return a value for a message, shallowly: contents may be huge or cyclic."""
+    if isinstance(value, Global):
+        return str(value)
+    if isinstance(value, Call):
+        inner = str(value.callee) if isinstance(value.callee, Global) else "a computed callable"
+        return f"the result of {inner}"
+    if isinstance(value, Container):
+        return f"a {value.kind}"
+    if isinstance(value, PersistentId):
+        return "a persistent id"
+    if value is UNKNOWN:
+        return "an unknown value"
+    if isinstance(value, str | bytes):
+        return printable(repr(value[:60]), 60)
+    if isinstance(value, bool | int | float | None):
+        return f"{value!r}"
+    return "a long constant"

@@ -1,0 +1,327 @@
+"""From bytes to opcodes, as generously as any unpickler, through a window.
+
+The lexer accepts at least what CPython's C unpickler, ``pickle.py`` and torch's readers accept
+(see ``literals``): stopping at a byte that a real unpickler likes would hide what follows. It
+holds a window of the source only, and skips over long constants without reading them.
+
+A FRAME is a hint to read ahead; unpicklers disagree about frames that do not end on an opcode
+boundary, nest, or pass the end of data, and no honest writer produces one (CPython gh-154848).
+"""
+
+import struct
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from modelsec.errors import MalformedArtifactError
+from modelsec.scanning.finding import printable
+from modelsec.scanning.limits import Budget
+from modelsec.scanning.pickle import literals, runs
+from modelsec.scanning.pickle import opcodes as op
+from modelsec.scanning.pickle.literals import Odd
+from modelsec.scanning.pickle.values import UNKNOWN, Blob, Value
+from modelsec.scanning.source import Source
+
+WINDOW = 1 << 18
+INLINE = 4096
+"""Longer strings are kept as ranges of the source."""
+_NO_FRAME = 1 << 64
+_LONG_MAX = 64
+"""Bytes of a LONG1/LONG4 that is converted to an int."""
+_STEP = 4096
+"""Opcodes between two looks at the budget."""
+
+Argument = Value | Odd | tuple[bytes, bytes] | runs.Run
+
+
+class Opcode(NamedTuple):
+    """An opcode with its argument; ``RUN`` stands for a run that was skipped."""
+
+    offset: int
+    code: int
+    argument: Argument
+
+
+RUN = -1
+"""Code of a run of inert opcodes within a list or dict: from its MARK to its APPENDS/SETITEMS."""
+
+
+class Lexer:
+    """Opcodes from an offset of a source up to and with STOP.
+
+    Attributes:
+        position: bytes from the start of the source to the next opcode; may be moved.
+        protocol: the argument of the last PROTO; 0 before.
+        frame_end: where the current frame ends, or beyond everything.
+        disagreements: offsets and reasons of frames on which unpicklers disagree.
+        skip: whether runs of inert opcodes may be yielded as one ``RUN``.
+    """
+
+    def __init__(self, source: Source, start: int, budget: Budget, *, skip: bool = False) -> None:
+        self.position = start
+        self.skip = skip
+        self.frame_end = _NO_FRAME
+        self.protocol = 0
+        self.disagreements: list[tuple[int, str]] = []
+        self._source = source
+        self._size = source.size
+        self._budget = budget
+        self._window = b""
+        self._base = start
+
+    def __iter__(self) -> Iterator[Opcode]:
+        """Yield opcodes; the last one is STOP.
+
+        Raises:
+            MalformedArtifactError: the data end within an opcode, or a byte is no opcode.
+            ResourceLimitError: more opcodes than the budget has.
+        """
+        readers = _READERS
+        count = 0
+        while True:
+            offset = self.position
+            relative = offset - self._base
+            if not 0 <= relative < len(self._window) - 9:
+                self._refill(offset, 9)
+                relative = offset - self._base
+                if relative >= len(self._window):
+                    raise MalformedArtifactError(f"the pickle ends without STOP, at {offset}")
+            code = self._window[relative]
+            count += 1
+            if count == _STEP:
+                self._budget.opcodes(count)
+                count = 0
+            if code == op.MARK and self.skip:
+                run = self._run(offset)
+                if run is not None:
+                    yield Opcode(offset, RUN, run)
+                    continue
+            reader = readers[code]
+            if reader is None:
+                raise MalformedArtifactError(f"byte 0x{code:02x} at {offset} is no pickle opcode")
+            self.position = offset + 1
+            argument = reader(self)
+            if self.position > self.frame_end:
+                self._leave_frame(offset)
+            yield Opcode(offset, code, argument)
+            if code == op.STOP:
+                self._budget.opcodes(count)
+                if self.frame_end not in (_NO_FRAME, self.position):
+                    self.disagree(offset, "the pickle ends within a frame")
+                return
+
+    @property
+    def in_frame(self) -> bool:
+        """Whether a frame goes on behind the current opcode."""
+        return self.position < self.frame_end != _NO_FRAME
+
+    def disagree(self, offset: int, reason: str) -> None:
+        """Note an encoding on which unpicklers disagree."""
+        if len(self.disagreements) < 100:  # noqa: PLR2004 - one is enough to refuse a file
+            self.disagreements.append((offset, reason))
+
+    def take(self, length: int) -> bytes:
+        """Return the next bytes and go past them."""
+        relative = self.position - self._base
+        if relative + length > len(self._window):
+            self._refill(self.position, length)
+            relative = self.position - self._base
+            if relative + length > len(self._window):
+                raise MalformedArtifactError(f"the pickle is cut off, at {self.position}")
+        self.position += length
+        return self._window[relative : relative + length]
+
+    def line(self) -> bytes:
+        r"""Return the bytes up to ``\n`` and go past it."""
+        start = self.position
+        length = 256
+        while True:
+            if start + length > self._base + len(self._window):
+                self._budget.allow_read(length)
+                self._refill(start, length)
+            relative = start - self._base
+            end = self._window.find(b"\n", relative)
+            if end >= 0:
+                self.position = self._base + end + 1
+                return self._window[relative:end]
+            if self._base + len(self._window) >= self._size:
+                raise MalformedArtifactError(f"a text argument has no end, at {start}")
+            length = max(length, len(self._window) - relative) * 2
+
+    def blob(self, length: int, kind: str) -> Value:
+        """Return a string or bytes of this length, inline if short, and go past it."""
+        if length < 0:
+            raise MalformedArtifactError(f"a length is negative, at {self.position}")
+        start = self.position
+        if start + length > self._size:
+            raise MalformedArtifactError(
+                f"{length} bytes are declared at {start}, {self._size - start} are there"
+            )
+        if length > INLINE:
+            self.position = start + length
+            return Blob(kind, start, length)  # type: ignore[arg-type]  # the table below
+        data = self.take(length)
+        if kind == "latin-1":
+            return data.decode("latin-1")
+        if kind == "str":
+            try:
+                return data.decode("utf-8", "surrogatepass")
+            except UnicodeDecodeError:
+                raise MalformedArtifactError(f"text at {start} is not UTF-8") from None
+        return data if kind == "bytes" else Blob("bytearray", start, length)
+
+    def number(self, length: int) -> Value:
+        """Return a little-endian two's complement integer of this many bytes."""
+        start = self.position
+        if length > _LONG_MAX:
+            self.blob(length, "int")
+            return Blob("int", start, length) if length <= INLINE else UNKNOWN
+        return int.from_bytes(self.take(length), "little", signed=True)
+
+    def enter_frame(self, length: int) -> None:
+        """Check a FRAME whose argument was just read."""
+        start = self.position
+        if start < self.frame_end != _NO_FRAME:
+            self.disagree(start - 9, "a frame begins within a frame")
+        if start + length > self._size:
+            self.disagree(start - 9, "a frame passes the end of the data")
+        self.frame_end = start + length if length else _NO_FRAME
+
+    def _leave_frame(self, offset: int) -> None:
+        if offset < self.frame_end:
+            self.disagree(offset, "a frame ends within an opcode")
+        self.frame_end = _NO_FRAME
+
+    def _run(self, offset: int) -> "runs.Run | None":
+        """Return the run that begins with the MARK here, and go past it."""
+        relative = offset - self._base
+        if len(self._window) - relative < WINDOW // 2 and self._base + len(self._window) < self._size:
+            self._refill(offset, WINDOW)
+            relative = offset - self._base
+        run = runs.match(self._window, relative, offset, protocol4=self.protocol >= 4)  # noqa: PLR2004
+        if run is None or not self._frames_fit(run.body, offset):
+            return None
+        self.position = offset + len(run.body)
+        self._budget.opcodes(len(run.body) // 4)
+        return run
+
+    def _frames_fit(self, body: bytes, offset: int) -> bool:
+        """Check the frames of a run, and enter its last one; False leaves them to the lexer."""
+        frame_end, position, end = self.frame_end, 0, offset + len(body)
+        while frame_end < end:
+            stop = frame_end - offset
+            if not runs.without_frame(body, position, stop):
+                return False
+            frame_end, position = _NO_FRAME, stop
+            if body[stop] == op.FRAME:
+                length = int.from_bytes(body[stop + 1 : stop + 9], "little")
+                position = stop + 9
+                frame_end = offset + position + length
+                if not 0 < length <= self._size - offset - position:
+                    return False
+        protocol4 = self.protocol >= 4  # noqa: PLR2004 - below, no run holds a FRAME
+        if protocol4 and runs.may_have_frame(body, position) and not runs.without_frame(body, position, len(body)):
+            return False
+        self.frame_end = frame_end
+        return True
+
+    def _refill(self, offset: int, length: int) -> None:
+        """Move the window so that it begins at ``offset``."""
+        wanted = min(max(length, WINDOW), max(self._size - offset, 0))
+        self._window = self._source.read(offset, wanted) if wanted else b""
+        self._base = offset
+
+
+def _fixed(layout: str) -> Callable[[Lexer], Value]:
+    unpacker = struct.Struct(layout)
+    size, unpack = unpacker.size, unpacker.unpack
+
+    def read(lexer: Lexer) -> Value:
+        value: Value = unpack(lexer.take(size))[0]
+        return value
+
+    return read
+
+
+def _sized(layout: str, kind: str) -> Callable[[Lexer], Value]:
+    unpacker = struct.Struct(layout)
+    size, unpack = unpacker.size, unpacker.unpack
+    return lambda lexer: lexer.blob(unpack(lexer.take(size))[0], kind)
+
+
+def _long(layout: str) -> Callable[[Lexer], Value]:
+    unpacker = struct.Struct(layout)
+
+    def read(lexer: Lexer) -> Value:
+        length = unpacker.unpack(lexer.take(unpacker.size))[0]
+        if length < 0:
+            raise MalformedArtifactError(f"an integer of {length} bytes, at {lexer.position}")
+        return lexer.number(length)
+
+    return read
+
+
+def _protocol(lexer: Lexer) -> Value:
+    lexer.protocol = lexer.take(1)[0]
+    return lexer.protocol
+
+
+def _frame(lexer: Lexer) -> Value:
+    (length,) = struct.unpack("<Q", lexer.take(8))
+    lexer.enter_frame(length)
+    return int(length)
+
+
+def _index(lexer: Lexer) -> Value | Odd:
+    line = lexer.line()
+    value = literals.memo_index(line)
+    if value is None or value < 0:
+        raise MalformedArtifactError(f"{printable(line, 40)} is no memo index, before {lexer.position}")
+    return value if line == b"%d" % value else Odd(value)
+
+
+def _two_lines(lexer: Lexer) -> tuple[bytes, bytes]:
+    return lexer.line(), lexer.line()
+
+
+def _no_argument(lexer: Lexer) -> Value:  # noqa: ARG001 - same shape as its siblings
+    return None
+
+
+def _table() -> list[Callable[[Lexer], Argument] | None]:
+    table: list[Callable[[Lexer], Argument] | None] = [None] * 256
+    for name, code in vars(op).items():
+        if name.isupper():
+            table[code] = _no_argument
+    table[op.BININT1] = _fixed("<B")
+    table[op.BININT2] = _fixed("<H")
+    table[op.BININT] = _fixed("<i")
+    table[op.BINFLOAT] = _fixed(">d")
+    table[op.BINGET] = table[op.BINPUT] = table[op.EXT1] = _fixed("<B")
+    table[op.LONG_BINGET] = table[op.LONG_BINPUT] = _fixed("<I")
+    table[op.EXT2] = _fixed("<H")
+    table[op.EXT4] = _fixed("<i")
+    table[op.PROTO] = _protocol
+    table[op.FRAME] = _frame
+    table[op.SHORT_BINSTRING] = _sized("<B", "latin-1")
+    table[op.BINSTRING] = _sized("<i", "latin-1")
+    table[op.SHORT_BINUNICODE] = _sized("<B", "str")
+    table[op.BINUNICODE] = _sized("<I", "str")
+    table[op.BINUNICODE8] = _sized("<Q", "str")
+    table[op.SHORT_BINBYTES] = _sized("<B", "bytes")
+    table[op.BINBYTES] = _sized("<I", "bytes")
+    table[op.BINBYTES8] = _sized("<Q", "bytes")
+    table[op.BYTEARRAY8] = _sized("<Q", "bytearray")
+    table[op.LONG1] = _long("<B")
+    table[op.LONG4] = _long("<i")
+    table[op.INT] = lambda lexer: literals.integer(lexer.line())
+    table[op.LONG] = lambda lexer: literals.long(lexer.line())
+    table[op.FLOAT] = lambda lexer: literals.floating(lexer.line())
+    table[op.STRING] = lambda lexer: literals.string(lexer.line())
+    table[op.UNICODE] = lambda lexer: literals.unicode_line(lexer.line())
+    table[op.PERSID] = lambda lexer: lexer.line().decode("latin-1")
+    table[op.GET] = table[op.PUT] = _index
+    table[op.GLOBAL] = table[op.INST] = _two_lines
+    return table
+
+
+_READERS = _table()

@@ -1,0 +1,573 @@
+"""The pickle machine, on symbols instead of objects.
+
+Stack, marks and memo behave exactly as in CPython's unpicklers; nothing is imported or called.
+Each effect (import, call, state, items, persistent id) is handed to a ``Judge`` at the moment it
+would happen: a result that is thrown away has happened all the same.
+"""
+
+import _compat_pickle
+from collections.abc import Callable
+from typing import Protocol
+
+from modelsec.errors import MalformedArtifactError, ResourceLimitError
+from modelsec.scanning.finding import printable
+from modelsec.scanning.limits import Budget
+from modelsec.scanning.pickle import opcodes as op
+from modelsec.scanning.pickle import runs
+from modelsec.scanning.pickle.lexer import RUN, Lexer
+from modelsec.scanning.pickle.literals import Odd
+from modelsec.scanning.pickle.values import (
+    INERT,
+    UNKNOWN,
+    Blob,
+    Call,
+    Container,
+    Global,
+    Inert,
+    PersistentId,
+    Value,
+)
+
+SPARSE = 1 << 20
+"""Memo indices may exceed eight times the number of entries by this much (8 MiB in CPython)."""
+
+_OLD_NAMES = 3
+"""Protocols below this one map the module names of Python 2."""
+_WALKS = 4
+"""From this protocol on, a dot in a name is a walk from attribute to attribute."""
+
+
+class Judge(Protocol):
+    """Who is told of every effect, when it happens."""
+
+    def imported(self, offset: int, target: Global, *, walks: bool) -> None:
+        """Decide about an import."""
+        ...
+
+    def called(self, offset: int, call: Call) -> Value:
+        """Decide about a call, and return what stands for its result."""
+        ...
+
+    def built(self, offset: int, target: Value, state: Value) -> None:
+        """Decide about BUILD."""
+        ...
+
+    def filled(self, offset: int, target: Value, items: list[Value], code: int) -> None:
+        """Decide about SETITEM(S), APPEND(S) and ADDITEMS on something not a builtin container."""
+        ...
+
+    def persistent(self, offset: int, identity: PersistentId) -> None:
+        """Decide about a persistent id."""
+        ...
+
+    def odd(self, offset: int, message: str, evidence: bytes = b"") -> None:
+        """Note an encoding on which unpicklers disagree."""
+        ...
+
+    def extension(self, offset: int, code: object) -> None:
+        """Decide about a copyreg extension code."""
+        ...
+
+    def out_of_band(self, offset: int) -> None:
+        """Note a buffer that is not in the file."""
+        ...
+
+    def memo_bomb(self, offset: int, index: int) -> None:
+        """Note a memo index that costs memory."""
+        ...
+
+    def memo_carried(self, offset: int, index: int) -> None:
+        """Note a memo entry that only an earlier pickle has set."""
+        ...
+
+
+class Blurred(Exception):  # noqa: N818 - a signal: run again without skipping
+    """A skipped value turned out to matter."""
+
+
+class Machine:
+    """One pickle, from its first opcode to STOP.
+
+    Attributes:
+        result: what the pickle stands for, once ``run`` has returned.
+        aliased: whether a container was reached a second time.
+        unmeasured: whether skipped runs may alias.
+        effects: imports, calls and other effects so far.
+        offset: of the current opcode.
+    """
+
+    def __init__(
+        self,
+        lexer: Lexer,
+        judge: Judge,
+        budget: Budget,
+        *,
+        earlier: "Memo | None" = None,
+        tolerant: bool = True,
+        stops_at_persistent_id: bool = False,
+    ) -> None:
+        self.result: Value = UNKNOWN
+        self.aliased = False
+        self.unmeasured = False
+        self.effects = 0
+        self.offset = lexer.position
+        self.lexer = lexer
+        self.memo = Memo()
+        self.after_build: Callable[[Machine, Call], None] | None = None
+        self._judge = judge
+        self._budget = budget
+        self._earlier = earlier
+        self._tolerant = tolerant
+        self._stops_at_persistent_id = stops_at_persistent_id
+        self._stack: list[Value] = []
+        self._marks: list[list[Value]] = []
+        self._kept = 0
+        self._names: dict[tuple[str, str], Global] = {}
+
+    def run(self) -> None:
+        """Run to STOP.
+
+        Raises:
+            MalformedArtifactError: every unpickler raises here, or earlier.
+            ResourceLimitError: the budget is used up.
+            Blurred: a skipped value matters; run again without skipping.
+        """
+        handlers = _HANDLERS
+        try:
+            for offset, code, argument in self.lexer:
+                self.offset = offset
+                handlers[code](self, argument)
+        except IndexError:
+            raise MalformedArtifactError(
+                f"the pickle's stack has too few values, at {self.offset}"
+            ) from None
+
+    # --- constants ---------------------------------------------------------------------------
+
+    def _push(self, argument: Value | Odd) -> None:
+        if type(argument) is Odd:
+            if argument.hopeless and not self._tolerant:
+                raise MalformedArtifactError(f"no literal, at {self.offset}")
+            self._judge.odd(self.offset, "the literal is not in canonical form")
+            argument = argument.value
+        self._stack.append(argument)
+
+    def _push_none(self, _: Value) -> None:
+        self._stack.append(None)
+
+    def _push_true(self, _: Value) -> None:
+        self._stack.append(True)  # noqa: FBT003 - the constant
+
+    def _push_false(self, _: Value) -> None:
+        self._stack.append(False)  # noqa: FBT003 - the constant
+
+    def _push_list(self, _: Value) -> None:
+        self._stack.append(Container("list", []))
+
+    def _push_dict(self, _: Value) -> None:
+        self._stack.append(Container("dict", []))
+
+    def _push_set(self, _: Value) -> None:
+        self._stack.append(Container("set", []))
+
+    def _push_tuple(self, _: Value) -> None:
+        self._stack.append(Container("tuple", []))
+
+    # --- stack -------------------------------------------------------------------------------
+
+    def _mark(self, _: Value) -> None:
+        self._marks.append(self._stack)
+        self._stack = []
+
+    def _pop_mark(self) -> list[Value]:
+        items = self._stack
+        self._stack = self._marks.pop()
+        return items
+
+    def _pop(self, _: Value) -> None:
+        if self._stack:
+            self._stack.pop()
+        else:
+            self._pop_mark()
+
+    def _discard_to_mark(self, _: Value) -> None:
+        self._pop_mark()
+
+    def _dup(self, _: Value) -> None:
+        value = self._stack[-1]
+        self.aliased = self.aliased or type(value) in (Container, Call)
+        self._stack.append(value)
+
+    # --- containers --------------------------------------------------------------------------
+
+    def _tuple(self, _: Value) -> None:
+        items = self._pop_mark()
+        self._stack.append(Container("tuple", self._keep(items)))
+
+    def _list(self, _: Value) -> None:
+        items = self._pop_mark()
+        self._stack.append(Container("list", self._keep(items)))
+
+    def _frozenset(self, _: Value) -> None:
+        items = self._pop_mark()
+        self._stack.append(Container("frozenset", self._keep(items)))
+
+    def _dict(self, _: Value) -> None:
+        items = self._pop_mark()
+        self._check_pairs(items)
+        self._stack.append(Container("dict", self._keep(items)))
+
+    def _tuple1(self, _: Value) -> None:
+        self._stack[-1] = Container("tuple", [self._stack[-1]])
+
+    def _tuple2(self, _: Value) -> None:
+        second = self._stack.pop()
+        self._stack[-1] = Container("tuple", [self._stack[-1], second])
+
+    def _tuple3(self, _: Value) -> None:
+        third, second = self._stack.pop(), self._stack.pop()
+        self._stack[-1] = Container("tuple", [self._stack[-1], second, third])
+
+    def _append(self, _: Value) -> None:
+        value = self._stack.pop()
+        self._fill([value], op.APPEND, "list")
+
+    def _appends(self, _: Value) -> None:
+        items = self._pop_mark()
+        self._fill(items, op.APPENDS, "list")
+
+    def _additems(self, _: Value) -> None:
+        items = self._pop_mark()
+        self._fill(items, op.ADDITEMS, "set")
+
+    def _setitem(self, _: Value) -> None:
+        value, key = self._stack.pop(), self._stack.pop()
+        self._fill([key, value], op.SETITEM, "dict")
+
+    def _setitems(self, _: Value) -> None:
+        items = self._pop_mark()
+        self._check_pairs(items)
+        self._fill(items, op.SETITEMS, "dict")
+
+    def _check_pairs(self, items: list[Value]) -> None:
+        if len(items) % 2:
+            raise MalformedArtifactError(f"a key without a value, at {self.offset}")
+
+    def _fill(self, items: list[Value], code: int, kind: str) -> None:
+        target = self._stack[-1]
+        if type(target) is Container and target.kind == kind:
+            if len(items) == 1 or self._kept < self._budget.limits.kept_values:
+                target.items.extend(items)
+                self._kept += len(items)
+            else:
+                target.hidden += len(items)
+            return
+        if type(target) is Inert:
+            return  # a constant: either a container that takes it, or every unpickler raises
+        self.effects += 1
+        self._judge.filled(self.offset, target, items, code)
+        if type(target) is Call:
+            target.items.extend(items)
+
+    def _keep(self, items: list[Value]) -> list[Value]:
+        self._kept += len(items)
+        if self._kept > self._budget.limits.kept_values:
+            raise ResourceLimitError(f"more than {self._budget.limits.kept_values} values to keep")
+        return items
+
+    def _run(self, run: runs.Run) -> None:
+        """Go past a run of inert opcodes that ends by filling the value on top."""
+        target = self._stack[-1]
+        closes = run.body[-1]
+        kind = "list" if closes == op.APPENDS else "dict"
+        self.memo.skip(run)
+        self.unmeasured = self.unmeasured or run.gets
+        if type(target) is Container and target.kind == kind:
+            target.hidden += 1
+        elif type(target) is not Inert:
+            self.effects += 1
+            self._judge.filled(self.offset, target, [INERT], closes)
+            if type(target) is Call:
+                target.hidden += 1
+
+    # --- memo --------------------------------------------------------------------------------
+
+    def _put(self, argument: Value | Odd) -> None:
+        index = self._index(argument)
+        if self.memo.is_sparse(index):
+            self._judge.memo_bomb(self.offset, index)
+        self.memo.put(index, self._stack[-1])
+        self._limit_memo()
+
+    def _memoize(self, _: Value) -> None:
+        self.memo.append(self._stack[-1])
+        self._limit_memo()
+
+    def _limit_memo(self) -> None:
+        if len(self.memo.entries) > self._budget.limits.memo:
+            raise ResourceLimitError(f"more than {self._budget.limits.memo} memo entries")
+
+    def _get(self, argument: Value | Odd) -> None:
+        index = self._index(argument)
+        try:
+            value = self.memo.get(index)
+        except KeyError:
+            if self._earlier is None or index not in self._earlier.entries:
+                raise MalformedArtifactError(
+                    f"memo entry {index} was never set, at {self.offset}"
+                ) from None
+            self._judge.memo_carried(self.offset, index)
+            value = self._earlier.entries[index]
+        self.aliased = self.aliased or type(value) in (Container, Call)
+        self._stack.append(value)
+
+    def _index(self, argument: Value | Odd) -> int:
+        if type(argument) is Odd:
+            self._judge.odd(self.offset, "the memo index is not in canonical form")
+            argument = argument.value
+        if not isinstance(argument, int):
+            raise MalformedArtifactError(f"no memo index, at {self.offset}")
+        return argument
+
+    # --- effects -----------------------------------------------------------------------------
+
+    def _global(self, lines: tuple[bytes, bytes]) -> None:
+        self._stack.append(self._import(*self._texts(lines)))
+
+    def _texts(self, lines: tuple[bytes, bytes]) -> tuple[str, str]:
+        try:
+            return lines[0].decode("utf-8"), lines[1].decode("utf-8")
+        except UnicodeDecodeError:
+            raise MalformedArtifactError(
+                f"the name {printable(lines[0] + b' ' + lines[1], 60)} is not UTF-8, at {self.offset}"
+            ) from None
+
+    def _stack_global(self, _: Value) -> None:
+        name, module = self._stack.pop(), self._stack.pop()
+        if type(name) is Inert or type(module) is Inert:
+            raise Blurred
+        if not isinstance(name, str) or not isinstance(module, str):
+            if isinstance(name, str | Blob) and isinstance(module, str | Blob):
+                self._judge.odd(self.offset, "a name of thousands of characters")
+                name, module = "?", "?"
+            elif UNKNOWN in (name, module):
+                name, module = "?", "?"
+            else:
+                raise MalformedArtifactError(f"an import without two names, at {self.offset}")
+        if not (name.isascii() and module.isascii()):
+            self._judge.odd(self.offset, "a name that is not ASCII")
+        self._stack.append(self._import(module, name))
+
+    def _import(self, module: str, name: str) -> Global:
+        if self.lexer.protocol < _OLD_NAMES:
+            module, name = _compat_pickle.NAME_MAPPING.get((module, name), (module, name))
+            module = _compat_pickle.IMPORT_MAPPING.get(module, module)
+        self.effects += 1
+        target = self._names.get((module, name))
+        if target is None:
+            target = self._names[module, name] = Global(module, name)
+        self._judge.imported(self.offset, target, walks=self.lexer.protocol >= _WALKS)
+        return target
+
+    def _reduce(self, _: Value) -> None:
+        arguments = self._stack.pop()
+        self._stack[-1] = self._call(self._stack[-1], self._arguments(arguments))
+
+    def _newobj(self, _: Value) -> None:
+        arguments = self._stack.pop()
+        self._stack[-1] = self._call(self._stack[-1], self._arguments(arguments))
+
+    def _newobj_ex(self, _: Value) -> None:
+        keywords, arguments = self._stack.pop(), self._stack.pop()
+        named = keywords if type(keywords) is Container else Container("dict", [keywords])
+        self._stack[-1] = self._call(self._stack[-1], self._arguments(arguments), named)
+
+    def _obj(self, _: Value) -> None:
+        items = self._pop_mark()
+        self._stack.append(self._call(items[0], items[1:]))
+
+    def _inst(self, lines: tuple[bytes, bytes]) -> None:
+        items = self._pop_mark()
+        self._stack.append(self._call(self._import(*self._texts(lines)), items))
+
+    def _arguments(self, value: Value) -> list[Value]:
+        if type(value) is Container:
+            if value.hidden:
+                raise Blurred
+            if value.kind != "tuple":
+                self._judge.odd(self.offset, "arguments that are no tuple")
+            return list(value.items)
+        if type(value) is Inert:
+            raise Blurred
+        self._judge.odd(self.offset, "arguments that are no tuple")
+        return [value, UNKNOWN]
+
+    def _call(
+        self, callee: Value, arguments: list[Value], keywords: Container | None = None
+    ) -> Value:
+        if type(callee) is Inert:
+            raise Blurred
+        self.effects += 1
+        call = Call(callee, arguments, callee if type(callee) is Global else None, keywords)
+        return self._judge.called(self.offset, call)
+
+    def _build(self, _: Value) -> None:
+        state = self._stack.pop()
+        target = self._stack[-1]
+        if type(target) is Inert:
+            raise Blurred
+        self.effects += 1
+        self._judge.built(self.offset, target, state)
+        if type(target) is Call:
+            target.states.append(state)
+            if self.after_build is not None:
+                self.after_build(self, target)
+
+    def _persid(self, argument: Value) -> None:
+        self._persistent(PersistentId(argument))
+
+    def _binpersid(self, _: Value) -> None:
+        self._persistent(PersistentId(self._stack.pop()))
+
+    def _persistent(self, identity: PersistentId) -> None:
+        if self._stops_at_persistent_id:
+            raise MalformedArtifactError(f"a persistent id without a loader, at {self.offset}")
+        self.effects += 1
+        self._judge.persistent(self.offset, identity)
+        self._stack.append(identity)
+
+    def _extension(self, argument: Value) -> None:
+        self.effects += 1
+        self._judge.extension(self.offset, argument)
+        self._stack.append(UNKNOWN)
+
+    def _next_buffer(self, _: Value) -> None:
+        self._judge.out_of_band(self.offset)
+        self._stack.append(UNKNOWN)
+
+    def _stop(self, _: Value) -> None:
+        self.result = self._stack.pop()
+
+    def _nothing(self, _: Value) -> None:
+        """PROTO and FRAME act on the lexer, READONLY_BUFFER on nothing that is told apart."""
+
+
+class Memo:
+    """The memo: by index, MEMOIZE counting the entries.
+
+    Attributes:
+        entries: what is known of it.
+    """
+
+    def __init__(self) -> None:
+        self.entries: dict[int, Value] = {}
+        self._skipped: list[bytes] = []
+        self._hidden = 0
+        self._blurred = False
+
+    def put(self, index: int, value: Value) -> None:
+        """Store under an index."""
+        if self._skipped or self._hidden:
+            raise Blurred  # MEMOIZE and PUT in one pickle: count exactly
+        self.entries[index] = value
+
+    def append(self, value: Value) -> None:
+        """Store under the number of entries."""
+        self._settle()
+        if self._blurred:
+            raise Blurred
+        self.entries[len(self.entries) + self._hidden] = value
+
+    def get(self, index: int) -> Value:
+        """Return an entry; one that was set in a skipped run is ``INERT``.
+
+        Raises:
+            KeyError: it was never set.
+        """
+        value = self.entries.get(index, UNKNOWN)
+        if value is not UNKNOWN:
+            return value
+        if index in self.entries:
+            return UNKNOWN
+        self._settle()
+        if self._blurred or (self._hidden and index < len(self.entries) + self._hidden):
+            return INERT
+        raise KeyError(index)
+
+    def skip(self, run: runs.Run) -> None:
+        """Take note of the entries that a skipped run sets."""
+        if run.memoizes:
+            # Counting costs as much as skipping, and most pickles never ask.
+            self._skipped.append(run.body)
+            if len(self._skipped) >= 64:  # noqa: PLR2004 - 8 MiB of bodies
+                self._settle()
+        self._blurred = self._blurred or run.puts
+
+    def is_sparse(self, index: int) -> bool:
+        """Return whether an index would make an array-backed memo grow beyond all need."""
+        return not self._blurred and index > 8 * len(self.entries) + SPARSE
+
+    def _settle(self) -> None:
+        self._hidden += sum(runs.count_memoizes(body) for body in self._skipped)
+        self._skipped.clear()
+
+
+def _handlers() -> "list[Callable[[Machine, object], None]]":
+    table: list[Callable[..., None]] = [Machine._nothing] * 257  # noqa: SLF001 - its own methods
+    table[RUN] = Machine._run  # noqa: SLF001
+    for code in (
+        op.INT, op.LONG, op.FLOAT, op.STRING, op.UNICODE, op.BININT, op.BININT1, op.BININT2,
+        op.BINFLOAT, op.LONG1, op.LONG4, op.BINSTRING, op.SHORT_BINSTRING, op.BINUNICODE,
+        op.SHORT_BINUNICODE, op.BINUNICODE8, op.BINBYTES, op.SHORT_BINBYTES, op.BINBYTES8,
+        op.BYTEARRAY8,
+    ):  # fmt: skip
+        table[code] = Machine._push  # noqa: SLF001
+    for names, method in _METHODS.items():
+        for name in names.split():
+            table[getattr(op, name)] = method
+    return table
+
+
+_METHODS: "dict[str, Callable[..., None]]" = {
+    # ruff: noqa: SLF001 - the table of the class's own methods
+    "MARK": Machine._mark,
+    "STOP": Machine._stop,
+    "POP": Machine._pop,
+    "POP_MARK": Machine._discard_to_mark,
+    "DUP": Machine._dup,
+    "NONE": Machine._push_none,
+    "NEWTRUE": Machine._push_true,
+    "NEWFALSE": Machine._push_false,
+    "EMPTY_LIST": Machine._push_list,
+    "EMPTY_DICT": Machine._push_dict,
+    "EMPTY_SET": Machine._push_set,
+    "EMPTY_TUPLE": Machine._push_tuple,
+    "TUPLE": Machine._tuple,
+    "TUPLE1": Machine._tuple1,
+    "TUPLE2": Machine._tuple2,
+    "TUPLE3": Machine._tuple3,
+    "LIST": Machine._list,
+    "DICT": Machine._dict,
+    "FROZENSET": Machine._frozenset,
+    "APPEND": Machine._append,
+    "APPENDS": Machine._appends,
+    "ADDITEMS": Machine._additems,
+    "SETITEM": Machine._setitem,
+    "SETITEMS": Machine._setitems,
+    "GET BINGET LONG_BINGET": Machine._get,
+    "PUT BINPUT LONG_BINPUT": Machine._put,
+    "MEMOIZE": Machine._memoize,
+    "GLOBAL": Machine._global,
+    "STACK_GLOBAL": Machine._stack_global,
+    "REDUCE": Machine._reduce,
+    "NEWOBJ": Machine._newobj,
+    "NEWOBJ_EX": Machine._newobj_ex,
+    "OBJ": Machine._obj,
+    "INST": Machine._inst,
+    "BUILD": Machine._build,
+    "PERSID": Machine._persid,
+    "BINPERSID": Machine._binpersid,
+    "EXT1 EXT2 EXT4": Machine._extension,
+    "NEXT_BUFFER": Machine._next_buffer,
+}
+_HANDLERS = _handlers()

@@ -1,0 +1,139 @@
+r"""Runs of inert opcodes: what a compiled expression can skip at the speed of C.
+
+Large honest pickles are lists and dicts of numbers and strings: millions of opcodes that can do
+nothing. From a MARK up to its APPENDS or SETITEMS, one expression recognises a run in which
+
+* every opcode pushes a constant or a new builtin container, fills a container, or uses the memo;
+* marks are balanced, up to four deep.
+
+Whatever such opcodes do, they do it to values pushed since the MARK, all of them inert; if they do
+not fit together, every unpickler raises. Only the memo needs to be kept up with.
+
+The expression is possessive throughout: it never goes back, so its time is linear.
+"""
+
+import re
+from dataclasses import dataclass
+from functools import cache
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A skipped run.
+
+    Attributes:
+        body: the bytes from MARK to the closing APPENDS or SETITEMS inclusive.
+        memoizes: whether MEMOIZE may have added entries.
+        puts: whether BINPUT or LONG_BINPUT may have set entries.
+        gets: whether memo entries may have been fetched, so that there are aliases.
+    """
+
+    body: bytes
+    memoizes: bool
+    puts: bool
+    gets: bool
+
+
+SHORTEST = 64
+"""Shorter runs are not worth the call."""
+
+_LONGEST = 1 << 17
+_DEPTH = 4
+_CEILINGS = (255, 63, 15, 3, 0)
+
+
+def _lengths(longest: int, padding: bytes) -> bytes:
+    """Return alternatives for a length byte and as many bytes, as a tree of lookaheads."""
+    groups = []
+    for first in range(0, longest + 1, 8):
+        last = min(first + 7, longest)
+        leaves = b"|".join(
+            b"\\x%02x%s.{%d}" % (length, padding, length) for length in range(first, last + 1)
+        )
+        groups.append(b"(?=[\\x%02x-\\x%02x])(?:%s)" % (first, last, leaves))
+    return b"(?:" + b"|".join(groups) + b")"
+
+
+@cache
+def _tokens(protocol4: bool, ceiling: int) -> bytes:  # noqa: FBT001 - a cache key
+    """Return the alternatives for one inert opcode other than MARK and what closes one."""
+    memo = rb"\x94|\x95.{8}" if protocol4 else rb"q.|r..[\0-\x%02x]\0" % ceiling
+    return (
+        rb"K.|[N\x88\x89\])}\x8f\x85\x86\x87as]|h.|J.{4}|G.{8}|M..|j..[\0-\x%02x]\0|" % ceiling
+        + memo
+        + rb"|[\x8cUC]" + _lengths(127, b"")
+        + rb"|X" + _lengths(127, rb"\0\0\0")
+        + rb"|\x8a" + _lengths(16, b"")
+    )  # fmt: skip
+
+
+@cache
+def _expression(protocol4: bool, ceiling: int) -> re.Pattern[bytes]:  # noqa: FBT001 - a cache key
+    tokens = _tokens(protocol4, ceiling)
+    body = rb"(?:" + tokens + rb")*+"
+    for _ in range(_DEPTH - 1):
+        body = rb"(?:" + tokens + rb"|\(" + body + rb"[eutld\x90\x91])*+"
+    return re.compile(rb"\(" + body + rb"[eu]", re.DOTALL)
+
+
+@cache
+def _but_frames() -> re.Pattern[bytes]:
+    """Match anything but FRAME, opcode by opcode."""
+    tokens = _tokens(protocol4=True, ceiling=255).replace(rb"|\x95.{8}", b"")
+    return re.compile(rb"(?:" + tokens + rb"|[(eutld\x90\x91])++", re.DOTALL)
+
+
+@cache
+def _up_to_memoize() -> re.Pattern[bytes]:
+    """Match up to and with the next MEMOIZE, opcode by opcode."""
+    tokens = _tokens(protocol4=True, ceiling=255).replace(rb"\x94|", b"")
+    return re.compile(rb"(?:" + tokens + rb"|[(eutld\x90\x91])*+\x94", re.DOTALL)
+
+
+def match(window: bytes, position: int, offset: int, *, protocol4: bool) -> Run | None:
+    """Return the run that begins with the MARK at ``position``, or None.
+
+    Args:
+        window: a piece of the pickle.
+        position: of the MARK in the window.
+        offset: of the MARK in the pickle: memo indices far beyond it are left to the machine.
+        protocol4: whether the pickle uses MEMOIZE and FRAME, or BINPUT and LONG_BINPUT.
+    """
+    highest = min(offset // 4 >> 16, 255)
+    ceiling = next(value for value in _CEILINGS if value <= highest)
+    found = _expression(protocol4, ceiling).match(window, position, position + _LONGEST)
+    if found is None or found.end() - position < SHORTEST:
+        return None
+    body = found.group()
+    return Run(
+        body=body,
+        memoizes=protocol4 and b"\x94" in body,
+        puts=not protocol4,
+        gets=b"h" in body or b"j" in body,
+    )
+
+
+def count_memoizes(body: bytes) -> int:
+    """Return how many MEMOIZE a run has."""
+    count = position = 0
+    match_next = _up_to_memoize().match
+    while (found := match_next(body, position)) is not None:
+        count += 1
+        position = found.end()
+    return count
+
+
+def without_frame(body: bytes, start: int, end: int) -> bool:
+    """Return whether [start, end) of a run is whole opcodes, none of them a FRAME."""
+    if start == end:
+        return True
+    found = _but_frames().match(body, start, end)
+    return found is not None and found.end() == end
+
+
+def may_have_frame(body: bytes, start: int) -> bool:
+    """Return whether there are bytes from ``start`` on that could be a FRAME; cheap."""
+    return _FRAME.search(body, start) is not None
+
+
+_FRAME = re.compile(rb"\x95.{6}\0\0", re.DOTALL)
