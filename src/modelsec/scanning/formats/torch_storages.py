@@ -65,8 +65,7 @@ MISSING_STORAGE = Rule(
 SOURCE_IN_ID = Rule(
     "MS-TOR-004",
     "the source code of a module is embedded",
-    Verdict.UNKNOWN,
-    capability="old versions of torch compare it, and may write patch files",
+    Verdict.DATA_ONLY,
     remedy="save the state dict instead of the module",
 )
 

@@ -115,13 +115,20 @@ class Attribute(Check):
         """Permit one constant, public name on a class that the policy lists for it."""
         del part
         match call.args:
-            case [Global(module, name), str() as attribute] if (
-                policy.permits("attribute", module, name)
-                and attribute.isidentifier()
-                and not attribute.startswith("_")
-            ):
-                return None
+            case [Global(module, name), str() as attribute] if attribute.isidentifier():
+                if policy.permits("import", module, f"{name}.{attribute}"):
+                    return None
+                if policy.permits("attribute", module, name) and not attribute.startswith("_"):
+                    return None
         return Refusal("getattr on something that no policy lists")
+
+    def evaluate(self, call: Call, part: Part) -> Value:
+        """Return the attribute by its dotted name, so that a call of it is judged by that."""
+        del part
+        match call.args:
+            case [Global(module, name), str() as attribute]:
+                return Global(module, f"{name}.{attribute}")
+        return None
 
 
 class Factory(Check):
@@ -248,7 +255,7 @@ class Dtype(Check):
                 except ArtifactError as error:
                     return Refusal(str(error), dangerous=False)
                 return None
-            case [Global("numpy", _), *_]:
+            case [Global("numpy" | "numpy.rec" | "numpy.core.records", _), *_]:
                 return None
         return Refusal("the type is not given by a code", dangerous=False)
 
@@ -278,6 +285,8 @@ def _base_type(kind: Call) -> dtypes.ArrayType:
     match kind.args:
         case [str() as code, *_]:
             return dtypes.from_code(code)
+        case [Global("numpy" | "numpy.rec" | "numpy.core.records", "record" | "void"), *_]:
+            return dtypes.from_code("V")
     return dtypes.from_code("O")  # not told: as suspicious as objects
 
 
@@ -354,6 +363,8 @@ class Tensor(Check):
         del part, policy
         match call.args:
             case [storage, int() as offset, Container() as size, Container() as stride, *rest]:
+                if str(call.callee).endswith("_rebuild_qtensor"):
+                    rest = rest[1:]  # behind the quantiser's parameters
                 return _bounds(storage, offset, size, stride) or _hooks(rest)
         return Refusal("the arguments are not those of a tensor", dangerous=False)
 

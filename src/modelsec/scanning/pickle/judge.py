@@ -8,6 +8,7 @@ from modelsec.scanning.pickle import opcodes as op
 from modelsec.scanning.pickle import rules
 from modelsec.scanning.pickle.arguments import CHECKS, Refusal
 from modelsec.scanning.pickle.capabilities import capability, embeds_code
+from modelsec.scanning.policy import Allowance
 from modelsec.scanning.pickle.values import UNKNOWN, Call, Container, Global, PersistentId, Value
 
 CONSTRUCTORS = frozenset(
@@ -41,13 +42,19 @@ class PolicyJudge:
         odd_at: offset of the first odd encoding, or None.
     """
 
-    def __init__(self, part: Part, persistent: PersistentRule | None = None) -> None:
+    def __init__(
+        self,
+        part: Part,
+        persistent: PersistentRule | None = None,
+        local: tuple[str, ...] = (),
+    ) -> None:
         self.observed: dict[object, Observation] = {}
         self.imports: dict[tuple[str, str], None] = {}
         self.odd_at: int | None = None
         self._part = part
         self._policy = part.policy
         self._persistent = persistent
+        self._local = local
         self._limit = part.budget.limits.findings
 
     # --- the machine's side --------------------------------------------------------------------
@@ -59,7 +66,7 @@ class PolicyJudge:
             return
         if len(self.imports) < self._limit:
             self.imports[module, name] = None
-        allowance = self._policy.permits("import", module, name)
+        allowance = self._permits("import", module, name)
         subject = str(target)
         if allowance is not None:
             self._permit(allowance.layer, "import", subject)
@@ -82,7 +89,7 @@ class PolicyJudge:
             self._find(rules.DANGEROUS_CALL, offset, f"calls {_describe(callee)}", "call", _describe(callee))
             return call
         subject = str(callee)
-        allowance = self._policy.permits("call", callee.module, callee.name)
+        allowance = self._permits("call", callee.module, callee.name)
         if (callee.module, callee.name) in CONSTRUCTORS and call.args and isinstance(call.args[0], Global):
             call.produces = call.args[0]
         if allowance is None:
@@ -116,7 +123,7 @@ class PolicyJudge:
         made = target.produces
         subject = str(made) if made else _describe(target)
         self._special_attributes(offset, subject, state)
-        allowance = self._policy.permits("build", made.module, made.name) if made else None
+        allowance = self._permits("build", made.module, made.name) if made else None
         if allowance is None:
             self._find(rules.UNLISTED_BUILD, offset, f"sets state on an object of {subject}, which no policy lists", "build", subject)
             return
@@ -138,19 +145,23 @@ class PolicyJudge:
             described = _describe(target)
             self._find(rules.PATCH, offset, f"{what} on {described}", "items", described)
             return
-        allowance = self._policy.permits("items", made.module, made.name)
+        allowance = self._permits("items", made.module, made.name)
         if allowance is not None:
             self._permit(allowance.layer, "items", str(made))
         else:
             self._find(rules.UNLISTED_ITEMS, offset, f"{what} on an object of {made}, which no policy lists", "items", str(made))
 
-    def persistent(self, offset: int, identity: PersistentId) -> None:
+    def persistent(self, offset: int, identity: PersistentId) -> Value:
         """Ask the container's rule; without one, no plain unpickler goes on."""
         if self._persistent is None:
             self._find(rules.PERSISTENT_ID, offset, "a persistent id, which only a custom loader resolves", "persistent id", "")
-            return
+            return identity
         for observed in self._persistent(offset, identity):
             self.note(observed)
+        match identity.id:
+            case Container(kind="tuple", items=["module", Global() as named, *_]):
+                return named  # old torch: the class itself, together with its source
+        return identity
 
     def odd(self, offset: int, message: str, evidence: bytes = b"") -> None:
         """Note an encoding on which unpicklers disagree."""
@@ -183,7 +194,12 @@ class PolicyJudge:
         else:
             self.observed.setdefault(observed, observed)
 
-    # --- inside --------------------------------------------------------------------------------
+    # --- inside -------------------------------------------------------------------------------
+
+    def _permits(self, operation: str, module: str, name: str) -> Allowance | None:
+        if self._local and module.partition(".")[0] in self._local:
+            return Allowance("defined in the file", frozenset({operation}))
+        return self._policy.permits(operation, module, name)
 
     def _special_attributes(self, offset: int, subject: str, state: Value) -> None:
         """Refuse ``__class__`` and the like, which change what the object is."""

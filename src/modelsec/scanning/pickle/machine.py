@@ -56,8 +56,8 @@ class Judge(Protocol):
         """Decide about SETITEM(S), APPEND(S) and ADDITEMS on something not a builtin container."""
         ...
 
-    def persistent(self, offset: int, identity: PersistentId) -> None:
-        """Decide about a persistent id."""
+    def persistent(self, offset: int, identity: PersistentId) -> Value:
+        """Decide about a persistent id, and return what stands for its object."""
         ...
 
     def odd(self, offset: int, message: str, evidence: bytes = b"") -> None:
@@ -433,8 +433,7 @@ class Machine:
         if self._stops_at_persistent_id:
             raise MalformedArtifactError(f"a persistent id without a loader, at {self.offset}")
         self.effects += 1
-        self._judge.persistent(self.offset, identity)
-        self._stack.append(identity)
+        self._stack.append(self._judge.persistent(self.offset, identity))
 
     def _extension(self, argument: Value) -> None:
         self.effects += 1

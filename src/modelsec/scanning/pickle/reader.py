@@ -58,10 +58,21 @@ def read_effects_only(part: Part) -> Iterator[Observation]:
 
 
 def read_one(
-    part: Part, start: int, persistent: PersistentRule | None, *, earlier: Memo | None = None
+    part: Part,
+    start: int,
+    persistent: PersistentRule | None,
+    *,
+    local: tuple[str, ...] = (),
 ) -> "Stream":
-    """Return the stream at an offset, after its run; for containers that know where one is."""
-    stream = Stream(part, start, persistent=persistent, earlier=earlier)
+    """Return the stream at an offset, after its run; for containers that know where one is.
+
+    Args:
+        part: that holds it.
+        start: bytes from the start of the part.
+        persistent: what the container's persistent ids mean.
+        local: first names of modules that the container itself defines.
+    """
+    stream = Stream(part, start, persistent=persistent, local=local)
     stream.run()
     return stream
 
@@ -114,6 +125,7 @@ class Stream:
         polyglot: bool = False,
         persistent: PersistentRule | None = None,
         earlier: Memo | None = None,
+        local: tuple[str, ...] = (),
     ) -> None:
         self.part = part
         self.start = self.end = start
@@ -122,11 +134,12 @@ class Stream:
         self._polyglot = polyglot
         self._persistent = persistent
         self._earlier = earlier
+        self._local = local
         self._prepare(skip=part.source.size - start > SKIPPING_SIZE)
 
     def _prepare(self, *, skip: bool) -> None:
         part = self.part
-        self.judge = PolicyJudge(part, self._persistent)
+        self.judge = PolicyJudge(part, self._persistent, self._local)
         self.lexer = Lexer(part.source, self.start, part.budget, skip=skip)
         self.machine = Machine(
             self.lexer,
