@@ -1,12 +1,13 @@
 """The ``modelsec`` command: parse, call the library, print.
 
 Exit codes: 0 done; 1 the library refused (the message says why); 2 wrong usage; 3 the input had
-bad lines; 130 interrupted.
+bad lines; 130 interrupted. Those of ``scan`` are told in ``modelsec.cli.scan``.
 """
 
 import argparse
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 
 from modelsec import __version__
 from modelsec.errors import ModelSecError
@@ -18,16 +19,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     options = build_parser().parse_args(arguments)
     try:
-        # Imported on use: --help and --version work without the extra.
-        from modelsec.cli import demo, replay  # noqa: PLC0415
+        # Imported on use: --help and --version work without the extra, scans start at once.
+        command = import_module(f"modelsec.cli.{options.command}")
     except ModuleNotFoundError as error:
         if error.name != "rich":
             raise
         print("modelsec: the command line needs: pip install 'modelsec[cli]'", file=sys.stderr)
         return FAILED
-    commands = {"demo": demo.run, "replay": replay.run}
     try:
-        return commands[options.command](options)
+        return int(command.run(options))
     except ModelSecError as error:
         print(f"modelsec: {error}", file=sys.stderr)
         return FAILED
@@ -38,6 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of all commands."""
+    from modelsec.cli import convert  # noqa: PLC0415 - it needs this module's exit codes
+
     parser = argparse.ArgumentParser(
         prog="modelsec", description="Security of machine-learning models in production."
     )
@@ -81,4 +83,59 @@ def build_parser() -> argparse.ArgumentParser:
     replay.add_argument(
         "--skip-bad", action="store_true", help="exit with 0 although lines were bad"
     )
+
+    _add_scan(commands)
+    convert.add_parser(commands)
     return parser
+
+
+def _add_scan(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    scan = commands.add_parser(
+        "scan",
+        help="say whether model files are safe to load",
+        description="Say whether model files are safe to load, by their content, without loading "
+        "them.",
+        epilog="Exit codes: 0 safe; 1 findings; 2 wrong usage, or a path that cannot be opened; "
+        "3 something was not understood. Of several, the first of 1, 2, 3.",
+    )
+    scan.add_argument(
+        "paths", nargs="+", metavar="PATH", help="file, folder, or URL (https, hf, s3 ...)"
+    )
+    scan.add_argument("--format", choices=("text", "json", "sarif"), default="text")
+    scan.add_argument("--output", metavar="FILE", help="write there instead of printing")
+    scan.add_argument(
+        "--policy",
+        action="append",
+        default=[],
+        metavar="LAYER|FILE",
+        help="add a policy layer: a shipped one by name, or a .toml file; may be repeated",
+    )
+    scan.add_argument(
+        "--no-default-policy",
+        action="store_true",
+        help="permit only what --policy names, not also what the shipped layers do",
+    )
+    scan.add_argument(
+        "--fail-on",
+        choices=("unknown", "dangerous"),
+        default="unknown",
+        help="the best verdict that exits with 1 (default: unknown)",
+    )
+    scan.add_argument("--baseline", metavar="FILE", help="accepted findings, .toml or .json")
+    scan.add_argument(
+        "--write-baseline", metavar="FILE", help="write the findings, for reasons to be filled in"
+    )
+    scan.add_argument(
+        "--digest", action="store_true", help="also hash files over 64 MiB, and URLs, whole"
+    )
+    scan.add_argument(
+        "--learn-policy", metavar="FILE", help="write a layer that permits what is unknown"
+    )
+    scan.add_argument(
+        "--weights-only",
+        action="store_true",
+        help="also say whether torch.load(weights_only=True) would accept the file",
+    )
+    scan.add_argument(
+        "--timeout", type=float, metavar="SECONDS", help="CPU seconds for a file (default 60)"
+    )

@@ -236,6 +236,8 @@ def _unclaimed(
             yield PADDING.at(start, f"{stop - start} zero bytes", length=stop - start), None
             continue
         message = f"{stop - start} bytes belong to no structure that was read"
+        if stop - start == part.source.size:
+            return  # nothing was claimed: scanning it again would only say the same
         rest = part.child(Slice(part.source, start, stop - start), f"bytes at {start}")
         yield UNCLAIMED.at(start, message, length=stop - start), rest
 

@@ -6,7 +6,6 @@ says nothing about building it or about ``numpy:load``.
 """
 
 import hashlib
-import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -20,12 +19,6 @@ from modelsec.errors import ConfigurationError, shown
 OPERATIONS = frozenset({"import", "call", "build", "items", "attribute", "operator", "layer"})
 """What a policy can permit. The first five are a pickle's (and a skops node's); ``operator`` is a
 graph's (ONNX, TensorFlow), ``layer`` a Keras object's."""
-
-ANY_CLASS = "[A-Z]*"
-"""In place of names: whatever is called like a class. Only with modules that are listed one by one
-and hold nothing but classes whose objects are data."""
-
-_CLASS_NAME = re.compile(r"_?[A-Z][A-Za-z0-9_]*", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +52,7 @@ class Policy:
 
     def allowance(self, module: str, name: str) -> Allowance | None:
         """Return what is permitted on ``module:name``, or None."""
-        found = self._table.get((module, name))
-        if found is None and _CLASS_NAME.fullmatch(name):
-            found = self._table.get((module, ANY_CLASS))
-        return found
+        return self._table.get((module, name))
 
     def permits(self, operation: str, module: str, name: str) -> Allowance | None:
         """Return the allowance for one operation on ``module:name``, or None."""

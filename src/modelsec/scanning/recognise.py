@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import cast
 
+from modelsec.scanning.containers.tar_header import BLOCK, checksum_holds
 from modelsec.scanning.part import Reader
 from modelsec.scanning.source import Source
 
@@ -90,15 +91,8 @@ def _zip(head: Head) -> bool:
 
 
 def _tar(head: Head) -> bool:
-    """A header's checksum, signed or unsigned: old tar files have no magic."""
-    block = head.start[:512]
-    if len(block) < 512:
-        return False
-    field = block[148:156].strip(b" \0")
-    if not field or any(digit not in b"01234567" for digit in field):
-        return False
-    rest = block[:148] + b" " * 8 + block[156:]
-    return int(field, 8) in {sum(rest), sum(byte - 256 * (byte > 127) for byte in rest)}
+    """A header's checksum: old tar files have no magic."""
+    return len(head.start) >= BLOCK and checksum_holds(head.start[:BLOCK])
 
 
 def _hdf5(head: Head) -> bool:
@@ -137,14 +131,6 @@ def _text(head: Head) -> bool:
     except UnicodeDecodeError as error:
         return error.start >= len(start) - 3  # a character cut by the end of the head
     return True
-
-
-def _structured(first: bytes) -> Callable[[Head], bool]:
-    def matches(head: Head) -> bool:
-        start = head.start.removeprefix(b"\xef\xbb\xbf").replace(b"\0", b"")
-        return start.removeprefix(b"\xff\xfe").removeprefix(b"\xfe\xff").lstrip()[:1] in first if start else False
-
-    return matches
 
 
 def _protobuf(head: Head) -> bool:

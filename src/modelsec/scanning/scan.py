@@ -4,8 +4,9 @@ import hashlib
 import os
 import stat
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -50,11 +51,12 @@ def scan(
     """Say what a model file can do when it is loaded, without loading it.
 
     Args:
-        what: a path, the content, or a seekable binary file object.
+        what: a path, a URL (``https://``, ``hf://``, ``s3://`` ...; only as ``str``), the content,
+            or a seekable binary file object. Of a URL only the ranges that matter are fetched.
         policy: what is permitted; default: the layers ``core``, ``numpy`` and ``torch``.
         limits: what the scan may cost.
         name: for the report, if ``what`` is not a path.
-        digest: compute the SHA-256 of the content; None: only up to 64 MiB.
+        digest: compute the SHA-256 of the content; None: only up to 64 MiB, and not of a URL.
         clock: CPU seconds, for the limit of time.
 
     Returns:
@@ -63,15 +65,16 @@ def scan(
     Raises:
         ConfigurationError: ``what`` cannot be opened, is a folder or is not a regular file.
     """
-    with _opened(what) as (source, path, unchanged):
-        label = name or (str(path) if path is not None else str(getattr(what, "name", "") or "bytes"))
+    with open_source(what) as opened:
+        source = opened.source
+        label = name or opened.label
         rules = policy or default_policy()
         part = Part(
             source=source,
             name=Path(label).name,
             policy=rules,
             budget=Budget(limits or Limits(), clock),
-            siblings=FolderSiblings(path.parent) if path is not None else None,
+            siblings=FolderSiblings(opened.folder) if opened.folder is not None else None,
         )
         outcome = examine(part)
         found = " + ".join(dict.fromkeys(outcome.formats))
@@ -79,13 +82,13 @@ def scan(
         for finding in _about_name(part.name, outcome.formats):
             outcome.add(finding, limit)
         sha256 = None
-        if digest or (digest is None and source.size <= DIGEST_LIMIT):
+        if digest or (digest is None and source.size <= opened.digest_limit):
             try:
                 sha256 = _digest(source)
             except MalformedArtifactError as error:
                 outcome.add(MALFORMED.at(None, str(error)), limit)
-        if not unchanged():
-            outcome.add(CHANGED.at(None, "its size or time of change is not what it was"), limit)
+        for finding in opened.afterwards():
+            outcome.add(finding, limit)
         return _report(label, source.size, sha256, found, outcome, rules)
 
 
@@ -125,29 +128,44 @@ def _digest(source: Source) -> str:
     return digest.hexdigest()
 
 
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """An open file: its bytes, its name, and what is known of it only after the scan."""
+
+    source: Source
+    label: str
+    folder: Path | None = None
+    afterwards: Callable[[], Iterable[Finding]] = tuple
+    digest_limit: int = DIGEST_LIMIT
+
+
 @contextmanager
-def _opened(
-    what: object,
-) -> Iterator[tuple[Source, Path | None, Callable[[], bool]]]:
+def open_source(what: object) -> Iterator[_Opened]:
     """Open once; everything that is said is about this descriptor."""
     if isinstance(what, bytes | bytearray | memoryview):
-        yield BytesSource(bytes(what)), None, lambda: True
+        yield _Opened(BytesSource(bytes(what)), "bytes")
+    elif isinstance(what, str) and "://" in what:
+        from modelsec.scanning import remote  # noqa: PLC0415 - an HTTP client, for URLs only
+
+        with remote.opened(what) as far:
+            yield _Opened(far.source, far.label, None, far.afterwards, digest_limit=0)
     elif isinstance(what, str | os.PathLike):
         path = Path(what)
         with _regular_file(path) as descriptor:
             before = os.fstat(descriptor)
 
-            def unchanged() -> bool:
+            def changes() -> Iterator[Finding]:
                 after = os.fstat(descriptor)
-                return (after.st_size, after.st_mtime_ns) == (before.st_size, before.st_mtime_ns)
+                if (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
+                    yield CHANGED.at(None, "its size or time of change is not what it was")
 
-            yield DescriptorSource(descriptor), path, unchanged
+            yield _Opened(DescriptorSource(descriptor), str(path), path.parent, changes)
     elif callable(getattr(what, "read", None)) and callable(getattr(what, "seek", None)):
         try:
             source = SeekableSource(what)  # type: ignore[arg-type]  # just checked
         except (OSError, ValueError, TypeError) as error:
             raise ConfigurationError(f"the file object cannot seek: {error}") from error
-        yield source, None, lambda: True
+        yield _Opened(source, str(getattr(what, "name", "") or "bytes"))
     else:
         raise ConfigurationError(
             f"scan() takes a path, bytes or a seekable binary file, not {shown(what)}"

@@ -42,8 +42,9 @@ def read(part: Part, magic: "Stream", read_one: "Callable[..., Stream]") -> Iter
     position = magic.end
     results: list[Value] = []
     for number in range(4):
-        rule = storages.persistent if number == 2 else None  # noqa: PLR2004 - the object
-        stream = read_one(part, position, rule)
+        is_object = number == 2  # noqa: PLR2004
+        rule = storages.persistent if is_object else None
+        stream = read_one(part, position, rule, skip=is_object)
         yield from stream.observations()
         if stream.broken is not None:
             raise stream.broken

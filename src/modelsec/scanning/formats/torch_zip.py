@@ -112,7 +112,7 @@ def _read_pickle(part: Part, storages: Storages, *, script: bool) -> Iterator[Ob
     from modelsec.scanning.pickle.reader import read_one  # noqa: PLC0415
 
     local = ("__torch__",) if script else ()
-    stream: Stream = read_one(part, 0, storages.persistent, local=local)
+    stream: Stream = read_one(part, 0, storages.persistent, local=local, skip=True)
     yield Identified("torch pickle")
     yield from stream.observations()
     if stream.broken is not None:

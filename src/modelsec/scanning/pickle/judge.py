@@ -51,6 +51,8 @@ class PolicyJudge:
         self.observed: dict[object, Observation] = {}
         self.imports: dict[tuple[str, str], None] = {}
         self.odd_at: int | None = None
+        self._noted: dict[tuple[str, int], Global | None] = {}
+        self._values: dict[Global, Call] = {}
         self._part = part
         self._policy = part.policy
         self._persistent = persistent
@@ -69,7 +71,7 @@ class PolicyJudge:
         allowance = self._permits("import", module, name)
         subject = str(target)
         if allowance is not None:
-            self._permit(allowance.layer, "import", subject)
+            self._permit(allowance.layer, "import", target)
             return
         does = capability(module, name)
         if embeds_code(module, name):
@@ -85,13 +87,13 @@ class PolicyJudge:
     def called(self, offset: int, call: Call) -> Value:
         """Permit a listed callable with arguments that its rule accepts."""
         callee = call.callee
-        if not isinstance(callee, Global):
+        if type(callee) is not Global:
             self._find(rules.DANGEROUS_CALL, offset, f"calls {_describe(callee)}", "call", _describe(callee))
             return call
-        subject = str(callee)
         allowance = self._permits("call", callee.module, callee.name)
         if (callee.module, callee.name) in CONSTRUCTORS and call.args and isinstance(call.args[0], Global):
             call.produces = call.args[0]
+        subject = f"{callee.module}:{callee.name}" if allowance is None or allowance.arguments else ""
         if allowance is None:
             does = capability(callee.module, callee.name)
             if does or "." in callee.name:
@@ -104,7 +106,10 @@ class PolicyJudge:
                 message = f"calls {subject}, which no policy lists"
                 self._find(rules.UNLISTED_CALL, offset, message, "call", subject, call.args)
             return call
-        self._permit(allowance.layer, "call", subject)
+        self._permit(allowance.layer, "call", callee)
+        if not allowance.arguments and not allowance.operations & {"build", "items"}:
+            # Nothing will ever be asked of such a value: one stands for millions of them.
+            return self._values.setdefault(callee, Call(callee, [], callee))
         if allowance.arguments:
             check = CHECKS[allowance.arguments]
             self._judge_refusal(offset, subject, "call", check.call(call, self._part, self._policy))
@@ -127,7 +132,7 @@ class PolicyJudge:
         if allowance is None:
             self._find(rules.UNLISTED_BUILD, offset, f"sets state on an object of {subject}, which no policy lists", "build", subject)
             return
-        self._permit(allowance.layer, "build", subject)
+        self._permit(allowance.layer, "build", made)
         if allowance.arguments:
             refusal = CHECKS[allowance.arguments].build(target, state, self._part)
             self._judge_refusal(offset, subject, "build", refusal)
@@ -147,7 +152,7 @@ class PolicyJudge:
             return
         allowance = self._permits("items", made.module, made.name)
         if allowance is not None:
-            self._permit(allowance.layer, "items", str(made))
+            self._permit(allowance.layer, "items", made)
         else:
             self._find(rules.UNLISTED_ITEMS, offset, f"{what} on an object of {made}, which no policy lists", "items", str(made))
 
@@ -219,8 +224,12 @@ class PolicyJudge:
         rule = rules.ARGUMENTS if refusal.dangerous else (rules.UNLISTED_CALL if operation == "call" else rules.UNLISTED_BUILD)
         self._find(rule, offset, f"{subject}: {refusal.reason}", operation, subject)
 
-    def _permit(self, layer: str, operation: str, subject: str) -> None:
-        permitted = Permitted(layer, operation, subject)
+    def _permit(self, layer: str, operation: str, subject: Global | None) -> None:
+        key = (operation, id(subject))
+        if key in self._noted:
+            return
+        self._noted[key] = subject  # held, so that its id stays its own
+        permitted = Permitted(layer, operation, str(subject))
         if len(self.observed) < 20 * self._limit:
             self.observed.setdefault(permitted, permitted)
 

@@ -10,7 +10,6 @@ boundary, nest, or pass the end of data, and no honest writer produces one (CPyt
 
 import struct
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
 
 from modelsec.errors import MalformedArtifactError
 from modelsec.scanning.finding import printable
@@ -33,13 +32,8 @@ _STEP = 4096
 Argument = Value | Odd | tuple[bytes, bytes] | runs.Run
 
 
-class Opcode(NamedTuple):
-    """An opcode with its argument; ``RUN`` stands for a run that was skipped."""
-
-    offset: int
-    code: int
-    argument: Argument
-
+Opcode = tuple[int, int, Argument]
+"""Offset, code and argument."""
 
 RUN = -1
 """Code of a run of inert opcodes within a list or dict: from its MARK to its APPENDS/SETITEMS."""
@@ -75,25 +69,38 @@ class Lexer:
             MalformedArtifactError: the data end within an opcode, or a byte is no opcode.
             ResourceLimitError: more opcodes than the budget has.
         """
-        readers = _READERS
+        readers, fixed = _READERS, _FIXED
+        window, base, last = self._window, self._base, -1
         count = 0
         while True:
             offset = self.position
-            relative = offset - self._base
-            if not 0 <= relative < len(self._window) - 9:
-                self._refill(offset, 9)
-                relative = offset - self._base
-                if relative >= len(self._window):
+            relative = offset - base
+            if not 0 <= relative < last or window is not self._window:
+                # The window has moved, or the longest fixed argument might not fit into it.
+                if not 0 <= offset - self._base < len(self._window) - _LONGEST_FIXED:
+                    self._refill(offset, _LONGEST_FIXED)
+                window, base = self._window, self._base
+                last = len(window) - _LONGEST_FIXED
+                relative = offset - base
+                if relative >= len(window):
                     raise MalformedArtifactError(f"the pickle ends without STOP, at {offset}")
-            code = self._window[relative]
+            code = window[relative]
             count += 1
             if count == _STEP:
                 self._budget.opcodes(count)
                 count = 0
+            simple = fixed[code]
+            if simple is not None and relative < last:
+                size, unpack = simple
+                self.position = end = offset + size
+                if end > self.frame_end:
+                    self._leave_frame(offset)
+                yield offset, code, unpack(window, relative + 1)[0] if size > 1 else None
+                continue
             if code == op.MARK and self.skip:
                 run = self._run(offset)
                 if run is not None:
-                    yield Opcode(offset, RUN, run)
+                    yield offset, RUN, run
                     continue
             reader = readers[code]
             if reader is None:
@@ -102,7 +109,7 @@ class Lexer:
             argument = reader(self)
             if self.position > self.frame_end:
                 self._leave_frame(offset)
-            yield Opcode(offset, code, argument)
+            yield offset, code, argument
             if code == op.STOP:
                 self._budget.opcodes(count)
                 if self.frame_end not in (_NO_FRAME, self.position):
@@ -144,7 +151,10 @@ class Lexer:
                 self.position = self._base + end + 1
                 return self._window[relative:end]
             if self._base + len(self._window) >= self._size:
-                raise MalformedArtifactError(f"a text argument has no end, at {start}")
+                # At the end of the data unpicklers take what there is for the line, and drop its
+                # last byte as if it were the newline.
+                self.position = self._size
+                return self._window[relative:-1] if relative < len(self._window) else b""
             length = max(length, len(self._window) - relative) * 2
 
     def blob(self, length: int, kind: str) -> Value:
@@ -324,4 +334,27 @@ def _table() -> list[Callable[[Lexer], Argument] | None]:
     return table
 
 
+_LONGEST_FIXED = 9
+
+
+def _fixed_table() -> list[tuple[int, Callable[..., tuple[Value, ...]]] | None]:
+    """Return (bytes with opcode, unpacker) of what needs no more than that: most opcodes."""
+    table: list[tuple[int, Callable[..., tuple[Value, ...]]] | None] = [None] * 256
+    for code, reader in enumerate(_READERS):
+        if reader is _no_argument and code not in (op.MARK, op.STOP):
+            table[code] = (1, tuple)
+    for layout, codes in {
+        "<B": (op.BININT1, op.BINGET, op.BINPUT),
+        "<H": (op.BININT2,),
+        "<i": (op.BININT,),
+        "<I": (op.LONG_BINGET, op.LONG_BINPUT),
+        ">d": (op.BINFLOAT,),
+    }.items():
+        unpacker = struct.Struct(layout)
+        for code in codes:
+            table[code] = (1 + unpacker.size, unpacker.unpack_from)
+    return table
+
+
 _READERS = _table()
+_FIXED = _fixed_table()

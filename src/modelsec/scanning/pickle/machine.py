@@ -293,24 +293,31 @@ class Machine:
     # --- memo --------------------------------------------------------------------------------
 
     def _put(self, argument: Value | Odd) -> None:
-        index = self._index(argument)
-        if self.memo.is_sparse(index):
-            self._judge.memo_bomb(self.offset, index)
-        self.memo.put(index, self._stack[-1])
-        self._limit_memo()
+        index = argument if type(argument) is int else self._index(argument)
+        memo = self.memo
+        if index > memo.dense:
+            memo.widen(self._budget.limits.memo)
+            if memo.is_sparse(index):
+                self._judge.memo_bomb(self.offset, index)
+        if memo.counting:
+            raise Blurred  # MEMOIZE in skipped runs, and PUT: count exactly
+        memo.entries[index] = self._stack[-1]
 
     def _memoize(self, _: Value) -> None:
-        self.memo.append(self._stack[-1])
-        self._limit_memo()
-
-    def _limit_memo(self) -> None:
-        if len(self.memo.entries) > self._budget.limits.memo:
-            raise ResourceLimitError(f"more than {self._budget.limits.memo} memo entries")
+        memo = self.memo
+        if memo.counting or memo.blurred:
+            memo.append(self._stack[-1])
+            return
+        entries = memo.entries
+        index = len(entries)
+        if index > memo.dense:
+            memo.widen(self._budget.limits.memo)
+        entries[index] = self._stack[-1]
 
     def _get(self, argument: Value | Odd) -> None:
-        index = self._index(argument)
+        index = argument if type(argument) is int else self._index(argument)
         try:
-            value = self.memo.get(index)
+            value = self.memo.entries[index] if index in self.memo.entries else self.memo.get(index)
         except KeyError:
             if self._earlier is None or index not in self._earlier.entries:
                 raise MalformedArtifactError(
@@ -362,6 +369,8 @@ class Machine:
         if self.lexer.protocol < _OLD_NAMES:
             module, name = _compat_pickle.NAME_MAPPING.get((module, name), (module, name))
             module = _compat_pickle.IMPORT_MAPPING.get(module, module)
+        if "\0" in module:
+            raise MalformedArtifactError(f"no module has a NUL in its name, at {self.offset}")
         self.effects += 1
         target = self._names.get((module, name))
         if target is None:
@@ -387,8 +396,8 @@ class Machine:
         self._stack.append(self._call(items[0], items[1:]))
 
     def _inst(self, lines: tuple[bytes, bytes]) -> None:
-        items = self._pop_mark()
-        self._stack.append(self._call(self._import(*self._texts(lines)), items))
+        target = self._import(*self._texts(lines))  # pickle.py imports before it looks for the mark
+        self._stack.append(self._call(target, self._pop_mark()))
 
     def _arguments(self, value: Value) -> list[Value]:
         if type(value) is Container:
@@ -456,55 +465,61 @@ class Memo:
 
     Attributes:
         entries: what is known of it.
+        dense: indices up to this one need no check.
+        counting: skipped runs have added entries by MEMOIZE.
+        blurred: skipped runs have set entries by BINPUT or LONG_BINPUT.
     """
 
     def __init__(self) -> None:
         self.entries: dict[int, Value] = {}
+        self.dense = SPARSE
+        self.counting = False
+        self.blurred = False
         self._skipped: list[bytes] = []
         self._hidden = 0
-        self._blurred = False
-
-    def put(self, index: int, value: Value) -> None:
-        """Store under an index."""
-        if self._skipped or self._hidden:
-            raise Blurred  # MEMOIZE and PUT in one pickle: count exactly
-        self.entries[index] = value
 
     def append(self, value: Value) -> None:
-        """Store under the number of entries."""
-        self._settle()
-        if self._blurred:
+        """Store under the number of entries, skipped ones included."""
+        if self.blurred:
             raise Blurred
+        self._settle()
         self.entries[len(self.entries) + self._hidden] = value
 
     def get(self, index: int) -> Value:
-        """Return an entry; one that was set in a skipped run is ``INERT``.
+        """Return an entry that is not among the known ones: ``INERT``, if a skipped run set it.
 
         Raises:
             KeyError: it was never set.
         """
-        value = self.entries.get(index, UNKNOWN)
-        if value is not UNKNOWN:
-            return value
-        if index in self.entries:
-            return UNKNOWN
         self._settle()
-        if self._blurred or (self._hidden and index < len(self.entries) + self._hidden):
-            return INERT
+        if self.blurred or index < len(self.entries) + self._hidden:
+            if self.counting or self.blurred:
+                return INERT
         raise KeyError(index)
 
     def skip(self, run: runs.Run) -> None:
         """Take note of the entries that a skipped run sets."""
+        self.blurred = self.blurred or run.puts
         if run.memoizes:
+            self.counting = True
             # Counting costs as much as skipping, and most pickles never ask.
             self._skipped.append(run.body)
             if len(self._skipped) >= 64:  # noqa: PLR2004 - 8 MiB of bodies
                 self._settle()
-        self._blurred = self._blurred or run.puts
 
     def is_sparse(self, index: int) -> bool:
         """Return whether an index would make an array-backed memo grow beyond all need."""
-        return not self._blurred and index > 8 * len(self.entries) + SPARSE
+        return not self.blurred and index > 8 * len(self.entries) + SPARSE
+
+    def widen(self, limit: int) -> None:
+        """Move the bound up to which indices need no check.
+
+        Raises:
+            ResourceLimitError: there are more entries than the limit.
+        """
+        if len(self.entries) > limit:
+            raise ResourceLimitError(f"more than {limit} memo entries")
+        self.dense = min(8 * len(self.entries) + SPARSE, limit)
 
     def _settle(self) -> None:
         self._hidden += sum(runs.count_memoizes(body) for body in self._skipped)

@@ -63,6 +63,7 @@ def read_one(
     persistent: PersistentRule | None,
     *,
     local: tuple[str, ...] = (),
+    skip: bool = False,
 ) -> "Stream":
     """Return the stream at an offset, after its run; for containers that know where one is.
 
@@ -71,8 +72,9 @@ def read_one(
         start: bytes from the start of the part.
         persistent: what the container's persistent ids mean.
         local: first names of modules that the container itself defines.
+        skip: large runs of constants may be skipped; the result then lacks them.
     """
-    stream = Stream(part, start, persistent=persistent, local=local)
+    stream = Stream(part, start, persistent=persistent, local=local, skip=skip)
     stream.run()
     return stream
 
@@ -126,6 +128,7 @@ class Stream:
         persistent: PersistentRule | None = None,
         earlier: Memo | None = None,
         local: tuple[str, ...] = (),
+        skip: bool = True,
     ) -> None:
         self.part = part
         self.start = self.end = start
@@ -135,7 +138,7 @@ class Stream:
         self._persistent = persistent
         self._earlier = earlier
         self._local = local
-        self._prepare(skip=part.source.size - start > SKIPPING_SIZE)
+        self._prepare(skip=skip and part.source.size - start > SKIPPING_SIZE)
 
     def _prepare(self, *, skip: bool) -> None:
         part = self.part
