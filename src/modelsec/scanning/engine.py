@@ -67,6 +67,9 @@ EMPTY = Rule(
     incomplete=True,
     remedy="get the file again from its source",
 )
+EMPTY_TEXT = Rule("MS-COV-007", "empty, as a file of this name may be", Verdict.DATA_ONLY)
+_MAY_BE_EMPTY = ("__init__.py", ".gitkeep", ".keep", ".gitignore", ".gitattributes", ".txt", ".md")
+"""Names under which no loader looks for a model."""
 AMBIGUOUS = Rule(
     "MS-FMT-001",
     "readable as more than one format",
@@ -129,7 +132,8 @@ def examine(part: Part) -> Outcome:
     try:
         part.budget.members()
         if part.source.size == 0:
-            result.add(_finding(part, EMPTY.at(0, "there is not a single byte")), limits.findings)
+            rule = EMPTY_TEXT if part.name.lower().endswith(_MAY_BE_EMPTY) else EMPTY
+            result.add(_finding(part, rule.at(0, "there is not a single byte")), limits.findings)
             result.formats.append("empty")
             return result
         readings = _forced(part) if part.reader else _readings(part)

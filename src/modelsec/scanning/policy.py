@@ -7,12 +7,11 @@ says nothing about building it or about ``numpy:load``.
 
 import hashlib
 import tomllib
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from types import MappingProxyType
 
 from modelsec.errors import ConfigurationError, shown
 
@@ -37,22 +36,40 @@ class Allowance:
     arguments: str = ""
 
 
-@dataclass(frozen=True, slots=True)
 class Policy:
     """Layers of allowances.
+
+    A layer is parsed when something is asked that it mentions: most files ask about nothing, or
+    about one library.
 
     Attributes:
         layers: names of the layers, in order.
         digest: SHA-256 (hex) over the layers' content, for reports and pins.
     """
 
-    layers: tuple[str, ...]
-    digest: str
-    _table: Mapping[tuple[str, str], Allowance] = field(repr=False)
+    __slots__ = ("_parsed", "_sources", "_tables", "digest", "layers")
+
+    def __init__(self, sources: Iterable[tuple[str, bytes]]) -> None:
+        self._sources = tuple(sources)
+        self._parsed: dict[int, dict[tuple[str, str], Allowance]] = {}
+        self._tables: dict[str, dict[tuple[str, str], Allowance]] = {}
+        self.layers = tuple(Path(where).name.removesuffix(".toml") for where, _ in self._sources)
+        digest = hashlib.sha256()
+        for _, content in self._sources:
+            digest.update(hashlib.sha256(content).digest())
+        self.digest = digest.hexdigest()
+
+    def __repr__(self) -> str:
+        """Return the layers' names."""
+        return f"Policy{self.layers}"
 
     def allowance(self, module: str, name: str) -> Allowance | None:
         """Return what is permitted on ``module:name``, or None."""
-        return self._table.get((module, name))
+        package = module.partition(".")[0]
+        table = self._tables.get(package)
+        if table is None:
+            table = self._tables[package] = self._compose(package)
+        return table.get((module, name))
 
     def permits(self, operation: str, module: str, name: str) -> Allowance | None:
         """Return the allowance for one operation on ``module:name``, or None."""
@@ -69,7 +86,36 @@ class Policy:
         Raises:
             ConfigurationError: there is no such layer, or it is not a policy.
         """
-        return _compose([_source(layer) for layer in layers or shipped_layers()])
+        policy = cls(_source(layer) for layer in layers or shipped_layers())
+        shipped = shipped_layers()
+        for index, (where, _) in enumerate(policy._sources):
+            if where not in shipped:
+                policy._layer(index)  # a user's own layer is checked now, not when it is needed
+        return policy
+
+    def _compose(self, package: str) -> dict[tuple[str, str], Allowance]:
+        """Return the allowances of the layers that mention a package, later layers last."""
+        mention = f'"{package}'.encode()
+        table: dict[tuple[str, str], Allowance] = {}
+        for index, (_, content) in enumerate(self._sources):
+            # An escape could spell the package differently; shipped layers have none.
+            if mention not in content and b"\\" not in content:
+                continue
+            for key, allowance in self._layer(index).items():
+                held = table.get(key)
+                if held is not None and held.arguments == allowance.arguments:
+                    operations = held.operations | allowance.operations
+                    table[key] = Allowance(held.layer, operations, held.arguments)
+                else:
+                    # A later layer replaces: whoever names a thing anew has looked at it anew.
+                    table[key] = allowance
+        return table
+
+    def _layer(self, index: int) -> dict[tuple[str, str], Allowance]:
+        if index not in self._parsed:
+            where, content = self._sources[index]
+            self._parsed[index] = parse_layer(content, where)[1]
+        return self._parsed[index]
 
 
 @cache
@@ -97,28 +143,6 @@ def _source(layer: str | Path) -> tuple[str, bytes]:
         )
     resource = files("modelsec.scanning.policies") / f"{layer}.toml"
     return layer, resource.read_bytes()
-
-
-def _compose(sources: Iterable[tuple[str, bytes]]) -> Policy:
-    table: dict[tuple[str, str], Allowance] = {}
-    names = []
-    digest = hashlib.sha256()
-    for where, content in sources:
-        digest.update(hashlib.sha256(content).digest())
-        layer, allowances = parse_layer(content, where)
-        names.append(layer)
-        for key, allowance in allowances.items():
-            held = table.get(key)
-            if held is None:
-                table[key] = allowance
-            elif held.arguments == allowance.arguments:
-                table[key] = Allowance(
-                    held.layer, held.operations | allowance.operations, held.arguments
-                )
-            else:
-                # A later layer replaces: whoever names a thing anew has looked at it anew.
-                table[key] = allowance
-    return Policy(tuple(names), digest.hexdigest(), MappingProxyType(table))
 
 
 def parse_layer(content: bytes, where: str) -> tuple[str, dict[tuple[str, str], Allowance]]:

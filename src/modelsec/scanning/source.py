@@ -69,7 +69,12 @@ class DescriptorSource:
         check_range(self, offset, length)
         pieces = []
         while length:
-            piece = os.pread(self._descriptor, length, offset)
+            try:
+                piece = os.pread(self._descriptor, length, offset)
+            except OSError as error:
+                raise MalformedArtifactError(
+                    f"the file cannot be read at {offset}: {error.strerror}"
+                ) from error
             if not piece:
                 raise MalformedArtifactError(f"the file shrank while it was read, at {offset}")
             pieces.append(piece)

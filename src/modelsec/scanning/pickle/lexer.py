@@ -20,7 +20,11 @@ from modelsec.scanning.pickle.literals import Odd
 from modelsec.scanning.pickle.values import UNKNOWN, Blob, Value
 from modelsec.scanning.source import Source
 
+FIRST_WINDOW = 1 << 12
+"""Bytes of the first read; each further one doubles, so that little is read of what breaks off."""
 WINDOW = 1 << 18
+LONGEST_LINE = 1 << 16
+"""Longer lines of text are kept as ranges of the source."""
 INLINE = 4096
 """Longer strings are kept as ranges of the source."""
 _NO_FRAME = 1 << 64
@@ -50,9 +54,18 @@ class Lexer:
         skip: whether runs of inert opcodes may be yielded as one ``RUN``.
     """
 
-    def __init__(self, source: Source, start: int, budget: Budget, *, skip: bool = False) -> None:
+    def __init__(
+        self,
+        source: Source,
+        start: int,
+        budget: Budget,
+        *,
+        skip: bool = False,
+        patient: bool = True,
+    ) -> None:
         self.position = start
         self.skip = skip
+        self._patient = patient
         self.frame_end = _NO_FRAME
         self.protocol = 0
         self.disagreements: list[tuple[int, str]] = []
@@ -61,6 +74,7 @@ class Lexer:
         self._budget = budget
         self._window = b""
         self._base = start
+        self._ahead = FIRST_WINDOW
 
     def __iter__(self) -> Iterator[Opcode]:
         """Yield opcodes; the last one is STOP.
@@ -137,25 +151,38 @@ class Lexer:
         self.position += length
         return self._window[relative : relative + length]
 
-    def line(self) -> bytes:
-        r"""Return the bytes up to ``\n`` and go past it."""
+    def line(self) -> bytes | Blob:
+        r"""Return the bytes up to ``\n`` and go past it; of a long line only where it is."""
         start = self.position
-        length = 256
+        searched = start
         while True:
-            if start + length > self._base + len(self._window):
-                self._budget.allow_read(length)
-                self._refill(start, length)
-            relative = start - self._base
-            end = self._window.find(b"\n", relative)
-            if end >= 0:
-                self.position = self._base + end + 1
-                return self._window[relative:end]
-            if self._base + len(self._window) >= self._size:
-                # At the end of the data unpicklers take what there is for the line, and drop its
-                # last byte as if it were the newline.
-                self.position = self._size
-                return self._window[relative:-1] if relative < len(self._window) else b""
-            length = max(length, len(self._window) - relative) * 2
+            if searched >= self._base + len(self._window):
+                self._refill(searched, 1)
+            end = self._window.find(b"\n", searched - self._base)
+            found = end >= 0
+            stop = self._base + end if found else self._base + len(self._window)
+            if found or stop >= self._size:
+                break
+            searched = stop
+            self._budget.check_time()
+            if not self._patient and stop - start > LONGEST_LINE:
+                raise MalformedArtifactError(f"a line of text is endless, at {start}")
+        self.position = stop + 1 if found else self._size
+        # At the end of the data unpicklers take what there is for the line, and drop its last
+        # byte as if it were the newline.
+        length = max(stop - start - (not found), 0)
+        if length > LONGEST_LINE:
+            return Blob("latin-1", start, length)
+        if start >= self._base:
+            return self._window[start - self._base : start - self._base + length]
+        return self._source.read(start, length)
+
+    def words(self) -> bytes:
+        """Return a line that names something, or is a number."""
+        line = self.line()
+        if isinstance(line, Blob):
+            raise MalformedArtifactError(f"a name or number of {line.length} bytes, at {line.offset}")
+        return line
 
     def blob(self, length: int, kind: str) -> Value:
         """Return a string or bytes of this length, inline if short, and go past it."""
@@ -236,7 +263,8 @@ class Lexer:
 
     def _refill(self, offset: int, length: int) -> None:
         """Move the window so that it begins at ``offset``."""
-        wanted = min(max(length, WINDOW), max(self._size - offset, 0))
+        wanted = min(max(length, self._ahead), max(self._size - offset, 0))
+        self._ahead = min(2 * self._ahead, WINDOW)
         self._window = self._source.read(offset, wanted) if wanted else b""
         self._base = offset
 
@@ -282,15 +310,23 @@ def _frame(lexer: Lexer) -> Value:
 
 
 def _index(lexer: Lexer) -> Value | Odd:
-    line = lexer.line()
+    line = lexer.words()
     value = literals.memo_index(line)
     if value is None or value < 0:
         raise MalformedArtifactError(f"{printable(line, 40)} is no memo index, before {lexer.position}")
     return value if line == b"%d" % value else Odd(value)
 
 
+def _literal(convert: Callable[[bytes], Value | Odd]) -> Callable[[Lexer], Value | Odd]:
+    def read(lexer: Lexer) -> Value | Odd:
+        line = lexer.line()
+        return line if isinstance(line, Blob) else convert(line)
+
+    return read
+
+
 def _two_lines(lexer: Lexer) -> tuple[bytes, bytes]:
-    return lexer.line(), lexer.line()
+    return lexer.words(), lexer.words()
 
 
 def _no_argument(lexer: Lexer) -> Value:  # noqa: ARG001 - same shape as its siblings
@@ -323,12 +359,12 @@ def _table() -> list[Callable[[Lexer], Argument] | None]:
     table[op.BYTEARRAY8] = _sized("<Q", "bytearray")
     table[op.LONG1] = _long("<B")
     table[op.LONG4] = _long("<i")
-    table[op.INT] = lambda lexer: literals.integer(lexer.line())
-    table[op.LONG] = lambda lexer: literals.long(lexer.line())
-    table[op.FLOAT] = lambda lexer: literals.floating(lexer.line())
-    table[op.STRING] = lambda lexer: literals.string(lexer.line())
-    table[op.UNICODE] = lambda lexer: literals.unicode_line(lexer.line())
-    table[op.PERSID] = lambda lexer: lexer.line().decode("latin-1")
+    table[op.INT] = _literal(literals.integer)
+    table[op.LONG] = _literal(literals.long)
+    table[op.FLOAT] = _literal(literals.floating)
+    table[op.STRING] = _literal(literals.string)
+    table[op.UNICODE] = _literal(literals.unicode_line)
+    table[op.PERSID] = _literal(lambda line: line.decode("latin-1"))
     table[op.GET] = table[op.PUT] = _index
     table[op.GLOBAL] = table[op.INST] = _two_lines
     return table

@@ -143,7 +143,9 @@ class Stream:
     def _prepare(self, *, skip: bool) -> None:
         part = self.part
         self.judge = PolicyJudge(part, self._persistent, self._local)
-        self.lexer = Lexer(part.source, self.start, part.budget, skip=skip)
+        self.lexer = Lexer(
+            part.source, self.start, part.budget, skip=skip, patient=self._tolerant
+        )
         self.machine = Machine(
             self.lexer,
             self.judge,
