@@ -1,48 +1,71 @@
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from modelsec.errors import ConfigurationError
-from modelsec.files import atomic_text
+from modelsec.files import atomic_binary, atomic_text
+
+Writer = Callable[[Path], AbstractContextManager[Any]]
+
+both = pytest.mark.parametrize(
+    ("writer", "new"), [(atomic_text, "new"), (atomic_binary, b"new")], ids=["text", "binary"]
+)
 
 
-def test_file_appears_whole(tmp_path: Path) -> None:
+@both
+def test_file_appears_whole(tmp_path: Path, writer: Writer, new: str | bytes) -> None:
     """The new content replaces the old, and no temporary file stays."""
     target = tmp_path / "report.json"
     target.write_text("old")
-    with atomic_text(target) as file:
-        file.write("new")
+    with writer(target) as file:
+        file.write(new)
         assert target.read_text() == "old"
     assert target.read_text() == "new"
     assert list(tmp_path.iterdir()) == [target]
 
 
-def test_failure_leaves_the_old_file(tmp_path: Path) -> None:
+@both
+def test_failure_leaves_the_old_file(tmp_path: Path, writer: Writer, new: str | bytes) -> None:
     """Nothing is half-written."""
     target = tmp_path / "report.json"
     target.write_text("old")
-    with pytest.raises(ZeroDivisionError), atomic_text(target) as file:
-        file.write(f"half {1 / 0}")
+    with pytest.raises(ZeroDivisionError), writer(target) as file:
+        file.write(new * (1 // (file.tell())))
     assert target.read_text() == "old"
     assert list(tmp_path.iterdir()) == [target]
 
 
-def test_missing_folder_is_named(tmp_path: Path) -> None:
+@both
+def test_missing_folder_is_named(tmp_path: Path, writer: Writer, new: str | bytes) -> None:
     """The error says which file could not be written and why."""
     with (
         pytest.raises(ConfigurationError, match=r"cannot write .*nowhere.*No such file"),
-        atomic_text(tmp_path / "nowhere" / "x"),
+        writer(tmp_path / "nowhere" / "x") as file,
     ):
-        pass
+        file.write(new)
 
 
-def test_target_that_is_a_folder_is_refused(tmp_path: Path) -> None:
+@both
+def test_target_that_is_a_folder_is_refused(
+    tmp_path: Path, writer: Writer, new: str | bytes
+) -> None:
     """A folder is not replaced by a file."""
     (tmp_path / "folder").mkdir()
     with (
         pytest.raises(ConfigurationError, match="cannot write"),
-        atomic_text(tmp_path / "folder") as file,
+        writer(tmp_path / "folder") as file,
     ):
-        file.write("x")
+        file.write(new)
     assert (tmp_path / "folder").is_dir()
     assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_binary_file_can_be_read_again(tmp_path: Path) -> None:
+    """What was written can be checked before it appears."""
+    with atomic_binary(tmp_path / "x") as file:
+        file.write(b"abc")
+        file.seek(0)
+        assert file.read() == b"abc"

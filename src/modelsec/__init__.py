@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from modelsec.errors import (
+        ArtifactError,
         ConfigurationError,
         ModelSecError,
         PluginError,
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
         SyncModelTheftDetector,
         Weighted,
     )
+    from modelsec.provenance import FormatCheck, ModelProvenanceVerifier, convert
+    from modelsec.scanning import Policy, ScanReport, TreeReport, scan, scan_tree
     from modelsec.stores import AsyncRedisStore as AsyncRedisStore
     from modelsec.stores import MemoryStore
     from modelsec.stores import RedisStore as RedisStore
@@ -29,34 +32,52 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "ArtifactError": "modelsec.errors",
     "Assessment": "modelsec.extraction",
     "AsyncRedisStore": "modelsec.stores",
     "ConfigurationError": "modelsec.errors",
     "DetectionPolicy": "modelsec.extraction",
+    "FormatCheck": "modelsec.provenance",
     "MemoryStore": "modelsec.stores",
+    "ModelProvenanceVerifier": "modelsec.provenance",
     "ModelSecError": "modelsec.errors",
     "ModelTheftDetector": "modelsec.extraction",
     "PluginError": "modelsec.errors",
+    "Policy": "modelsec.scanning",
     "RedisStore": "modelsec.stores",
+    "ScanReport": "modelsec.scanning",
     "ScorerError": "modelsec.errors",
     "StoreError": "modelsec.errors",
     "SyncModelTheftDetector": "modelsec.extraction",
+    "TreeReport": "modelsec.scanning",
     "Weighted": "modelsec.extraction",
+    "convert": "modelsec.provenance",
+    "scan": "modelsec.scanning",
+    "scan_tree": "modelsec.scanning",
 }
 
 # What needs an extra is public, too, but not part of `import *`, which would need the extra.
 __all__ = [
+    "ArtifactError",
     "Assessment",
     "ConfigurationError",
     "DetectionPolicy",
+    "FormatCheck",
     "MemoryStore",
+    "ModelProvenanceVerifier",
     "ModelSecError",
     "ModelTheftDetector",
     "PluginError",
+    "Policy",
+    "ScanReport",
     "ScorerError",
     "StoreError",
     "SyncModelTheftDetector",
+    "TreeReport",
     "Weighted",
+    "convert",
+    "scan",
+    "scan_tree",
 ]
 
 

@@ -2,16 +2,17 @@
 
 import os
 import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import TextIO
+from typing import IO, Any, BinaryIO, TextIO, TypeVar, cast
 
 from modelsec.errors import ConfigurationError
 
+_File = TypeVar("_File", bound=IO[Any])
 
-@contextmanager
-def atomic_text(path: str | Path) -> Iterator[TextIO]:
+
+def atomic_text(path: str | Path) -> AbstractContextManager[TextIO]:
     """Open a UTF-8 text file that appears under its name only when it is complete.
 
     The text goes to a temporary file beside it, which replaces ``path`` when the block ends and
@@ -20,10 +21,27 @@ def atomic_text(path: str | Path) -> Iterator[TextIO]:
     Raises:
         ConfigurationError: the folder does not exist or is not writable.
     """
-    path = Path(path)
+    return _atomic(
+        Path(path), lambda name: cast("TextIO", name.open("x", encoding="utf-8", newline=""))
+    )
+
+
+def atomic_binary(path: str | Path) -> AbstractContextManager[BinaryIO]:
+    """Open a binary file, to write and to read again, that appears only when it is complete.
+
+    As ``atomic_text`` in everything else.
+
+    Raises:
+        ConfigurationError: the folder does not exist or is not writable.
+    """
+    return _atomic(Path(path), lambda name: cast("BinaryIO", name.open("x+b")))
+
+
+@contextmanager
+def _atomic(path: Path, opened: Callable[[Path], _File]) -> Iterator[_File]:
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
-        file = temporary.open("x", encoding="utf-8", newline="")
+        file = opened(temporary)
     except OSError as error:
         raise ConfigurationError(f"cannot write {path}: {error.strerror}") from error
     try:

@@ -27,7 +27,7 @@ from modelsec.scanning.policy import shipped_layers
 if TYPE_CHECKING:
     from modelsec.scanning.baseline import Baseline
     from modelsec.scanning.tree import Progress
-    from modelsec.scanning.weights_only import WeightsOnly
+    from modelsec.scanning.torch_rules import WeightsOnly
 
 SAFE, FINDINGS, USAGE, NOT_UNDERSTOOD = 0, 1, 2, 3
 
@@ -125,7 +125,7 @@ def _baseline(path: str) -> "Baseline":
 
 def _weights_only(path: str, report: Report, limits: Limits) -> dict[str, "WeightsOnly"]:
     """Return torch's answer for each file of a report, by the file's name in reports."""
-    from modelsec.scanning.weights_only import weights_only  # noqa: PLC0415 - only on request
+    from modelsec.scanning.torch_rules import weights_only  # noqa: PLC0415 - only on request
 
     if isinstance(report, ScanReport):
         # Not by its name: that of a URL lacks the query.

@@ -228,6 +228,8 @@ class RemoteSource:
         self._ahead = 1
         self._keep(0, ranges.head)
 
+    far = True
+
     @property
     def size(self) -> int:
         """Number of bytes."""

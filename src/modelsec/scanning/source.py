@@ -19,6 +19,11 @@ class Source(Protocol):
         """Number of bytes."""
         ...
 
+    @property
+    def far(self) -> bool:
+        """Whether each read is a request to somewhere else: readers leave out what they can."""
+        ...
+
     def read(self, offset: int, length: int) -> bytes:
         """Return exactly ``length`` bytes from ``offset``.
 
@@ -32,6 +37,7 @@ class BytesSource:
     """Bytes in memory."""
 
     __slots__ = ("_data",)
+    far = False
 
     def __init__(self, data: bytes) -> None:
         self._data = data
@@ -54,6 +60,7 @@ class DescriptorSource:
     """
 
     __slots__ = ("_descriptor", "_size")
+    far = False
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
@@ -87,6 +94,7 @@ class SeekableSource:
     """Any seekable binary file object, local or remote; its position is moved."""
 
     __slots__ = ("_file", "_lock", "_size")
+    far = False
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -122,14 +130,19 @@ class Slice:
         check_range(base, offset, size)
         if isinstance(base, Slice):  # a slice of a slice is a slice: no towers
             base, offset = base._base, base._offset + offset  # noqa: SLF001 - its own class
-        self._base = base
-        self._offset = offset
+        self._base: Source = base
+        self._offset: int = offset
         self._size = size
 
     @property
     def size(self) -> int:
         """Number of bytes."""
         return self._size
+
+    @property
+    def far(self) -> bool:
+        """As the source it is a range of."""
+        return self._base.far
 
     def read(self, offset: int, length: int) -> bytes:
         """Return exactly ``length`` bytes from ``offset``."""

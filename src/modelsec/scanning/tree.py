@@ -27,7 +27,7 @@ from modelsec.scanning.finding import Coverage, Finding, Rule, Verdict, printabl
 from modelsec.scanning.limits import Limits
 from modelsec.scanning.policy import Policy, default_policy
 from modelsec.scanning.report import ScanReport, TreeReport
-from modelsec.scanning.scan import scan
+from modelsec.scanning.file import scan
 from modelsec.scanning.shards import missing_shards
 from modelsec.scanning.walk import LINK, STOPPED, UNREADABLE, File, Walk, hub_blobs
 

@@ -126,6 +126,7 @@ class Spool:
     """A ``Source`` that grows: in memory first, then in an unlinked temporary file."""
 
     __slots__ = ("__weakref__", "_close", "_data", "_descriptor", "_size")
+    far = False
 
     def __init__(self) -> None:
         self._data = bytearray()

@@ -190,6 +190,7 @@ class _Sparse:
     """Stored pieces with zero bytes between them."""
 
     __slots__ = ("_pieces", "_places", "_size", "_starts", "_stored")
+    far = False
 
     def __init__(self, stored: Source, pieces: tuple[Range, ...], size: int) -> None:
         self._stored = stored

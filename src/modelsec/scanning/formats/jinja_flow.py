@@ -19,8 +19,8 @@ template makes objects in ways that are not written down (``from_json``), keys t
 from collections.abc import Callable, Iterable, Iterator
 
 from modelsec.scanning.formats.jinja_names import FORBIDDEN_ATTRIBUTES, METHODS
-from modelsec.scanning.formats.jinja_parser import Node, Statement
 from modelsec.scanning.formats.jinja_statements import CAPTURED
+from modelsec.scanning.formats.jinja_tree import Node, Statement
 from modelsec.scanning.limits import Budget
 
 NUMBER, DATA, LITERAL, BUILT = range(4)

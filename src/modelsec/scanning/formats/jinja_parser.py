@@ -1,4 +1,4 @@
-"""Expressions and statements of a Jinja template, as a small tree.
+"""Expressions of a Jinja template, as a small tree.
 
 One node type serves for all: what matters to the check is which attributes, subscripts, calls,
 filters and assignments there are, and what flows into them. Chains of operators become one node
@@ -7,12 +7,11 @@ tree can be made to recurse deeply.
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import NamedTuple
 
 from modelsec.errors import MalformedArtifactError
 from modelsec.scanning.formats import jinja_lexer as lex
 from modelsec.scanning.formats.jinja_lexer import Token
+from modelsec.scanning.formats.jinja_tree import Node
 
 _DEPTH = 40
 _LEVELS = ("or", "and", "== != < <= > >= in", "+ -", "~", "* / // %", "**")
@@ -25,54 +24,6 @@ _CONSTANTS = {
 }  # fmt: skip
 _OPERATORS = frozenset({lex.NAME, lex.OPERATOR})
 _NO_ARGUMENT = frozenset({"else", "or", "and", "is", "if", "in", "not"})
-
-
-class Node(NamedTuple):
-    """A piece of an expression.
-
-    Attributes:
-        kind: ``const``, ``name``, ``attr``, ``item``, ``slice``, ``call``, ``filter``, ``test``,
-            ``op``, ``unary``, ``cond``, ``list`` (also tuples) or ``dict``.
-        value: the constant, the name, the operator.
-        children: the operand first, then arguments; a dict's keys and values in turn.
-        keywords: names of the last children of a call or filter.
-        offset: in characters.
-        depth: of the tree below.
-    """
-
-    kind: str
-    value: object
-    offset: int
-    children: tuple["Node", ...] = ()
-    keywords: tuple[str, ...] = ()
-    depth: int = 0
-
-    @property
-    def operators(self) -> tuple[str, ...]:
-        """Of an ``op``, the operators between the children."""
-        return self.value if isinstance(self.value, tuple) else ()
-
-
-@dataclass(frozen=True, slots=True)
-class Statement:
-    """A tag, or an output (``tag`` is "").
-
-    Attributes:
-        tag: ``if``, ``for``, ``set`` ...
-        offset: in characters.
-        expressions: all that is evaluated.
-        targets: names (or attributes) that are assigned: of ``set`` and ``for``, of a macro its
-            parameters.
-        values: what is assigned, target by target; fewer values than targets are unpacked.
-        name: of a macro.
-    """
-
-    tag: str
-    offset: int
-    expressions: tuple[Node, ...] = ()
-    targets: tuple[Node, ...] = ()
-    values: tuple[Node, ...] = ()
-    name: str = ""
 
 
 class Stream:
@@ -372,7 +323,10 @@ def _node(
 
 
 def _integer(token: Token) -> int:
-    try:
-        return int(token.value.replace("_", ""), 0)
-    except ValueError:  # 007
-        return int(token.value.replace("_", ""), 10)
+    digits = token.value.replace("_", "")
+    for base in (0, 10):  # 007 is a number of base 10
+        try:
+            return int(digits, base)
+        except ValueError:
+            continue
+    raise MalformedArtifactError(f"no number at {token.offset}")

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 from modelsec.errors import MalformedArtifactError
 from modelsec.scanning.formats import jinja_lexer as lex
 from modelsec.scanning.formats.jinja_lexer import Token
-from modelsec.scanning.formats.jinja_parser import Expressions, Node, Statement, Stream
+from modelsec.scanning.formats.jinja_parser import Expressions, Stream
+from modelsec.scanning.formats.jinja_tree import Node, Statement
 from modelsec.scanning.limits import Budget
 
 CAPTURED = "captured"

@@ -11,8 +11,10 @@ collects every origin. It is bounded; what it does not understand is an unknown 
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from modelsec.errors import ResourceLimitError
+from modelsec.scanning.limits import Budget
 
 NODES = 200_000
 """Nodes through which a name could pass that are remembered, for a whole model."""
@@ -45,7 +47,7 @@ FLOW = frozenset(
 )
 """Operators through which a file's name may pass; only they are remembered."""
 
-_STEPS = 20_000  # of one trace
+_STEPS = 5000  # of one trace
 _DEFAULTS = 10  # placeholders that are the default of one another
 
 
@@ -88,10 +90,15 @@ class Origins:
     Attributes:
         constants: texts that the graph itself holds and that choose the file.
         unknown: why the rest of it is not known; "" if it is.
+        aliased: constants that are assigned to variables have been looked at.
     """
 
     constants: list[bytes] = field(default_factory=list)
     unknown: str = ""
+    aliased: bool = False
+
+
+_Use: TypeAlias = tuple[Scope, bytes]
 
 
 class Flow:
@@ -102,13 +109,17 @@ class Flow:
         assets: names of tensors that the loader fills with the path of an asset.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, budget: Budget) -> None:
+        self._budget = budget
         self.fed: set[bytes] | None = None
         self.assets: set[bytes] = set()
         self.references: dict[bytes, int] = {}
         self._scopes: dict[int, Scope] = {}
         self._count = 0
         self._callers: dict[bytes, list[tuple[Scope, Node]]] | None = None
+        self._written: dict[tuple[int, bytes], list[_Use]] = {}  # by scope and handle
+        self._constants: list[_Use] = []  # constants that are assigned to any variable
+        self._handed: set[tuple[int, bytes]] = set()  # by scope and tensor
 
     def scope(self, start: int) -> Scope:
         """Return the scope of the graph or function at an offset."""
@@ -137,6 +148,7 @@ class Flow:
             if key in seen:
                 continue
             seen.add(key)
+            self._budget.opcodes(1)
             if len(seen) > _STEPS:
                 found.unknown = "is made in too many steps to follow"
                 break
@@ -218,13 +230,25 @@ class Flow:
                 found.unknown = "is not given by all callers of a function"
 
     def _calls(self) -> dict[bytes, list[tuple[Scope, Node]]]:
+        """Return the callers of each function; on the way, note what happens to variables."""
         if self._callers is None:
             self._callers = {}
             for scope in self._scopes.values():
                 for node in scope.nodes.values():
                     name = node.function if node.op in CALLS else node.op
                     self._callers.setdefault(name, []).append((scope, node))
+                    if node.op in CALLS | HANDED_ON:
+                        self._handed.update((id(scope), plain(name)) for name in node.inputs)
+                    elif node.op == b"AssignVariableOp" and len(node.inputs) > 1:
+                        self._assigned(scope, node)
         return self._callers
+
+    def _assigned(self, scope: Scope, node: Node) -> None:
+        use = (scope, node.inputs[1])
+        self._written.setdefault((id(scope), plain(node.inputs[0])), []).append(use)
+        value = scope.nodes.get(plain(node.inputs[1]))
+        if value is not None and value.op == b"Const" and value.text:
+            self._constants.append(use)
 
     def _variable(
         self,
@@ -237,21 +261,18 @@ class Flow:
 
         Two handles may be the same variable, so that a constant for any of them could be meant.
         """
-        handle = plain(node.inputs[0]) if node.inputs else b""
-        assigned = False
-        for other in self._scopes.values():
-            for writer in other.nodes.values():
-                if writer.op in CALLS | HANDED_ON and other is scope:
-                    if handle in map(plain, writer.inputs):
-                        found.unknown = "comes from a variable that a function may set"
-                elif writer.op == b"AssignVariableOp" and len(writer.inputs) > 1:
-                    value = other.nodes.get(plain(writer.inputs[1]))
-                    own = other is scope and plain(writer.inputs[0]) == handle
-                    if own or (value is not None and value.op == b"Const" and value.text):
-                        assigned = assigned or own
-                        yield other, writer.inputs[1], head
-        if not assigned:
+        self._calls()
+        handle = (id(scope), plain(node.inputs[0]) if node.inputs else b"")
+        if handle in self._handed:
+            found.unknown = "comes from a variable that a function may set"
+        elif handle not in self._written:
             found.unknown = "comes from a variable that is set elsewhere"
+        uses = self._written.get(handle, [])
+        if not found.aliased:
+            found.aliased = True
+            uses = uses + self._constants
+        self._budget.opcodes(len(uses))
+        yield from ((other, tensor, head) for other, tensor in uses)
 
 
 def _join(

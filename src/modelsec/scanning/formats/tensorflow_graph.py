@@ -87,7 +87,7 @@ class Graphs:
         self._files: list[tuple[str, int, int, tuple[bytes, ...]]] = []
         self._functions: set[str] = set()
         self._strange: set[bytes] = set()  # might be calls of functions by their names
-        self.flow = Flow()
+        self.flow = Flow(part.budget)
 
     def node(self, message: Message) -> Iterator[Finding]:
         """Take note of a node; yield what its attributes alone tell."""

@@ -17,6 +17,7 @@ from modelsec.errors import ArtifactError, MalformedArtifactError
 from modelsec.scanning.containers.archive import Archive, Member, Taken
 from modelsec.scanning.finding import Rule, Verdict, printable
 from modelsec.scanning.formats.torch_storages import BAD_STORAGE, MISSING_STORAGE, Storages
+from modelsec.scanning.source import Slice
 from modelsec.scanning.part import Identified, Observation, Part, Reader
 
 if TYPE_CHECKING:
@@ -55,10 +56,20 @@ UNDECLARED = Rule(
     remedy="nothing reads it, so nothing checks it",
 )
 
+NOT_NUMBERS = Rule(
+    "MS-TOR-025",
+    "a storage that looks like more than numbers",
+    Verdict.UNKNOWN,
+    capability="something for a loader of the attacker's own",
+    remedy="torch reads it as numbers; ask how the file was made",
+)
+
 _MARKS = frozenset(
     {"version", "byteorder", ".format_version", ".storage_alignment", ".data/serialization_id", ".data/version"}
 )
 _LONGEST_MARK = 64
+_STORAGE_HEAD = 4096
+_PROGRAMS = (b"\x7fELF", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe")
 
 
 def read_archive(part: Part, archive: Archive) -> Iterator[Observation | Taken]:
@@ -88,7 +99,7 @@ def read_archive(part: Part, archive: Archive) -> Iterator[Observation | Taken]:
         yield Taken(members[pickle].index)
         # The engine reads it before it asks for more: the declarations are complete then.
         yield part.child(source, members[pickle].name, torch_pickle(storages, script=script))
-        yield from _storages(members, storages, folder)
+        yield from _storages(part, members, storages, folder)
     yield from _marks(part, members)
     if script:
         # Imported on use: most checkpoints hold no script.
@@ -120,7 +131,7 @@ def _read_pickle(part: Part, storages: Storages, *, script: bool) -> Iterator[Ob
 
 
 def _storages(
-    members: dict[str, Member], storages: Storages, folder: str
+    part: Part, members: dict[str, Member], storages: Storages, folder: str
 ) -> Iterator[Observation | Taken]:
     """Check every storage against its declaration; nothing is read."""
     for storage in storages.declared.values():
@@ -133,11 +144,34 @@ def _storages(
                 f"storage {printable(storage.key)} has {member.size} bytes, {storage.size} declared"
             )
             yield BAD_STORAGE.at(storage.offset, message, subject=storage.key)
+    declared = {key.casefold() for key in storages.declared}
     for name, member in members.items():
-        if name.startswith(folder) and not member.directory:
-            yield Taken(member.index)
-            if name[len(folder) :] not in {key.casefold() for key in storages.declared}:
-                yield UNDECLARED.at(None, f"nothing refers to {printable(member.name)}")
+        if not name.startswith(folder) or member.directory:
+            continue
+        yield Taken(member.index)
+        if name[len(folder) :] not in declared:
+            yield UNDECLARED.at(None, f"nothing refers to {printable(member.name)}")
+        if not part.source.far:
+            yield from _not_numbers(part, member)
+
+
+def _not_numbers(part: Part, member: Member) -> Iterator[Observation]:
+    """Look at the start of a storage; string rules on weights would only raise false alarms.
+
+    Only a whole pickle that acts, or the header of a program, is told: chance makes neither.
+    """
+    source = member.source(part)
+    start = Slice(source, 0, min(source.size, _STORAGE_HEAD))
+    head = start.read(0, min(start.size, 4))
+    if head.startswith(_PROGRAMS):
+        message = f"{printable(member.name)} begins like a program"
+        yield NOT_NUMBERS.at(0, message, subject=member.name, evidence=head)
+    if head[:1] == b"\x80":
+        from modelsec.scanning.pickle.reader import acts  # noqa: PLC0415 - closes the circle
+
+        if acts(part, start):
+            message = f"{printable(member.name)} begins with a pickle that imports"
+            yield NOT_NUMBERS.at(0, message, subject=member.name)
 
 
 def _marks(part: Part, members: dict[str, Member]) -> Iterator[Observation | Taken]:

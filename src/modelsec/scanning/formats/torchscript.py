@@ -55,6 +55,7 @@ _ACTS = re.compile(
 _HARMLESS = frozenset({"is_file", "unfold", "profile", "file"})
 _TOKEN = re.compile(
     r"""(?P<text>"(?:[^"\\\n]|\\.)*+"|'(?:[^'\\\n]|\\.)*+')|(?P<comment>\#[^\n]*+)"""
+    r"""|(?P<python>\^[A-Za-z_][\w.]*+)"""
     r"""|(?P<name>[A-Za-z_]\w*+(?:\s*+\.\s*+[A-Za-z_]\w*+)*+)""",
     re.DOTALL,
 )
@@ -82,6 +83,11 @@ def read_code(part: Part) -> Iterator[Observation]:
     yield Identified("torchscript code")
     seen = set()
     for match in _TOKEN.finditer(source):
+        if match["python"]:
+            message = f"calls back into Python: {printable(match['python'])}"
+            yield DANGEROUS_OPERATOR.at(
+                match.start(), message, operation="operator", subject=match["python"][1:]
+            )
         name = match["name"]
         if name is None or "." not in name:
             continue

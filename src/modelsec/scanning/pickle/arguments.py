@@ -26,6 +26,8 @@ from modelsec.scanning.pickle.values import (
 from modelsec.scanning.policy import Policy
 from modelsec.scanning.source import BytesSource, Slice
 
+_MATERIALISED: Final = 1 << 31
+"""Elements that an expanded tensor may have, whatever its storage holds."""
 FREE_ALLOCATION: Final = 1 << 20
 """Bytes that a pickle may make a constructor allocate without having brought as many."""
 
@@ -382,6 +384,8 @@ def _bounds(storage: Value, offset: int, size: Container, stride: Container) -> 
     if elements is None:
         return None
     last = offset + sum((length - 1) * step for length, step in zip(sizes, strides, strict=True))
+    if prod(sizes) > max(_MATERIALISED, 4096 * elements):
+        return Refusal(f"expands {elements} elements to {prod(sizes)}", dangerous=False)
     if 0 not in sizes and last >= elements:
         return Refusal(f"the tensor reaches element {last} of a storage of {elements}")
     return None

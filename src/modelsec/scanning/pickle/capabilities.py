@@ -112,6 +112,7 @@ _SEMANTIC = {
 _BY_MODULE = {
     module: capability for capability, modules in _MODULES.items() for module in modules.split()
 }
+_LONGEST_ENTRY = max(module.count(".") for module in _BY_MODULE) + 1
 
 
 def capability(module: str, name: str) -> str:
@@ -121,11 +122,13 @@ def capability(module: str, name: str) -> str:
     for key in ((module, name), (module, name.partition(".")[0])):
         if key in _NAMES:
             return _NAMES[key]
-    qualified = f"{module}.{name}"
-    while qualified:
-        if qualified in _BY_MODULE:
-            return _BY_MODULE[qualified]
-        qualified = qualified.rpartition(".")[0]
+    # No entry has more pieces, and a hostile name may have a million.
+    pieces = f"{module}.{name}".split(".", _LONGEST_ENTRY)[:_LONGEST_ENTRY]
+    while pieces:
+        found = _BY_MODULE.get(".".join(pieces))
+        if found is not None:
+            return found
+        pieces.pop()
     return _SEMANTIC.get(name.rpartition(".")[2], "")
 
 

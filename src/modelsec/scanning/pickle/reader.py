@@ -10,6 +10,7 @@ Covered loaders: ``pickle.load`` (C and Python), ``joblib.load``, ``pandas.read_
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from modelsec.errors import ArtifactError
 from modelsec.scanning.finding import Finding, Verdict
@@ -19,6 +20,7 @@ from modelsec.scanning.pickle import graph, joblib, rules
 from modelsec.scanning.pickle import opcodes as op
 from modelsec.scanning.pickle.judge import PersistentRule, PolicyJudge
 from modelsec.scanning.pickle.lexer import Lexer
+from modelsec.scanning.source import Source
 from modelsec.scanning.pickle.machine import Blurred, Machine, Memo
 
 SKIPPING_SIZE = 1 << 18
@@ -77,6 +79,13 @@ def read_one(
     stream = Stream(part, start, persistent=persistent, local=local, skip=skip)
     stream.run()
     return stream
+
+
+def acts(part: Part, source: Source) -> bool:
+    """Return whether bytes begin with a whole pickle that imports; nothing is reported."""
+    stream = Stream(replace(part, source=source), 0, tolerant=False, polyglot=True)
+    stream.run()
+    return stream.broken is None and bool(stream.judge.imports)
 
 
 def _streams(part: Part, *, tolerant: bool) -> Iterator[Observation]:

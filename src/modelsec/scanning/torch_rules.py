@@ -23,7 +23,7 @@ from modelsec.scanning.pickle.lexer import Lexer, Opcode
 from modelsec.scanning.pickle.machine import Machine
 from modelsec.scanning.pickle.values import Call, Container, Global, PersistentId, Value
 from modelsec.scanning.policy import default_policy
-from modelsec.scanning.scan import open_source
+from modelsec.scanning.file import open_source
 from modelsec.scanning.source import Source
 
 TORCH_VERSION: Final = "2.13"

@@ -45,6 +45,7 @@ def scan(
     policy: Policy | None = None,
     limits: Limits | None = None,
     name: str | None = None,
+    siblings: Siblings | None = None,
     digest: bool | None = None,
     clock: Callable[[], float] = time.thread_time,
 ) -> ScanReport:
@@ -53,9 +54,10 @@ def scan(
     Args:
         what: a path, a URL (``https://``, ``hf://``, ``s3://`` ...; only as ``str``), the content,
             or a seekable binary file object. Of a URL only the ranges that matter are fetched.
-        policy: what is permitted; default: the layers ``core``, ``numpy`` and ``torch``.
+        policy: what is permitted; default: all shipped layers.
         limits: what the scan may cost.
         name: for the report, if ``what`` is not a path.
+        siblings: the files beside it; default: those of its folder.
         digest: compute the SHA-256 of the content; None: only up to 64 MiB, and not of a URL.
         clock: CPU seconds, for the limit of time.
 
@@ -74,7 +76,7 @@ def scan(
             name=Path(label).name,
             policy=rules,
             budget=Budget(limits or Limits(), clock),
-            siblings=FolderSiblings(opened.folder) if opened.folder is not None else None,
+            siblings=siblings or (FolderSiblings(opened.folder) if opened.folder else None),
         )
         outcome = examine(part)
         found = " + ".join(dict.fromkeys(outcome.formats))
@@ -218,6 +220,7 @@ class FileSource:
     """A file by path, opened for each read: siblings are many and rarely read."""
 
     __slots__ = ("_path", "_size")
+    far = False
 
     def __init__(self, path: Path) -> None:
         self._path = path
