@@ -127,7 +127,9 @@ def examine(part: Part) -> Outcome:
     result = Outcome()
     limits = part.budget.limits
     if len(part.path) > limits.depth:
-        result.add(_finding(part, LIMIT.at(None, f"nested more than {limits.depth} deep")), limits.findings)
+        result.add(
+            _finding(part, LIMIT.at(None, f"nested more than {limits.depth} deep")), limits.findings
+        )
         return result
     try:
         part.budget.members()
@@ -144,9 +146,12 @@ def examine(part: Part) -> Outcome:
         result.formats.append(reading.formats[-1] if reading.formats else format_)
         result.spans.extend(reading.spans)
         result.merge(reading, limits.findings)
-    if len(readings) > 1:
+    if len(readings) > 1 and set(result.formats) != {"tflite", "zip"}:
+        # (TensorFlow Lite's own tools append a zip of labels, which its runtime ignores.)
         names = " and ".join(result.formats)
-        result.add(_finding(part, AMBIGUOUS.at(0, f"the bytes are {names} at once")), limits.findings)
+        result.add(
+            _finding(part, AMBIGUOUS.at(0, f"the bytes are {names} at once")), limits.findings
+        )
     if readings:
         for finding, rest in _unclaimed(part, result.spans):
             result.add(_finding(part, finding), limits.findings)
@@ -231,9 +236,7 @@ def _read(part: Part, reader: Reader) -> Outcome | None:
     return result
 
 
-def _unclaimed(
-    part: Part, spans: list[tuple[int, int]]
-) -> Iterator[tuple[Finding, Part | None]]:
+def _unclaimed(part: Part, spans: list[tuple[int, int]]) -> Iterator[tuple[Finding, Part | None]]:
     """Yield a finding, and a part to scan, for each range that no reading claimed."""
     for start, stop in gaps(spans, part.source.size):
         if stop - start <= _PADDING and not part.source.read(start, stop - start).strip(b"\0"):

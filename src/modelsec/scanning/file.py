@@ -204,7 +204,13 @@ class FolderSiblings:
             UnsafeArtifactError: the name is not a plain relative one, or is or passes a link.
         """
         pieces = name.replace("\\", "/").split("/")
-        if not name or name.startswith(("/", "\\")) or ".." in pieces or ":" in name or "\0" in name:
+        if (
+            not name
+            or name.startswith(("/", "\\"))
+            or ".." in pieces
+            or ":" in name
+            or "\0" in name
+        ):
             raise UnsafeArtifactError(f"the name leaves the folder: {printable(name)}")
         path = self._folder
         for piece in pieces:

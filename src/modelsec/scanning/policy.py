@@ -157,7 +157,7 @@ def parse_layer(content: bytes, where: str) -> tuple[str, dict[tuple[str, str], 
         raise ConfigurationError(f"policy {where} is not valid TOML: {error}") from error
     layer = document.get("layer")
     if not isinstance(layer, str) or not layer:
-        raise ConfigurationError(f"policy {where} needs: layer = \"its name\"")
+        raise ConfigurationError(f'policy {where} needs: layer = "its name"')
     entries = document.get("allow", [])
     if not isinstance(entries, list):
         raise ConfigurationError(f"policy {where}: allow must be [[allow]] tables")
@@ -165,7 +165,9 @@ def parse_layer(content: bytes, where: str) -> tuple[str, dict[tuple[str, str], 
     for number, entry in enumerate(entries, 1):
         place = f"policy {where}, [[allow]] number {number}"
         for key in _names(entry, place):
-            table[key] = Allowance(layer, _operations(entry, place), _text(entry, "arguments", place))
+            table[key] = Allowance(
+                layer, _operations(entry, place), _text(entry, "arguments", place)
+            )
     return layer, table
 
 
@@ -176,7 +178,7 @@ def _names(entry: object, place: str) -> list[tuple[str, str]]:
     if unknown:
         raise ConfigurationError(f"{place} has unknown keys: {', '.join(sorted(unknown))}")
     if not _text(entry, "because", place):
-        raise ConfigurationError(f"{place} needs a reason: because = \"...\"")
+        raise ConfigurationError(f'{place} needs a reason: because = "..."')
     modules = entry.get("modules", [entry.get("module")])
     names = entry.get("names")
     for values, what in ((modules, "module or modules"), (names, "names")):

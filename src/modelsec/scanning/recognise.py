@@ -109,7 +109,12 @@ def _zlib(head: Head) -> bool:
     if len(head.start) < 2:
         return False
     method, flags = head.start[:2]
-    return method & 15 == 8 and method >> 4 <= 7 and (method * 256 + flags) % 31 == 0 and not flags & 32
+    return (
+        method & 15 == 8
+        and method >> 4 <= 7
+        and (method * 256 + flags) % 31 == 0
+        and not flags & 32
+    )
 
 
 def _safetensors(head: Head) -> bool:
@@ -135,7 +140,7 @@ def _text(head: Head) -> bool:
 
 def _protobuf(head: Head) -> bool:
     """A plausible first tag: a small field number and a wire type that exists."""
-    return bool(head.start) and head.start[0] >> 3 > 0 and head.start[0] & 7 in {0, 1, 2, 5}
+    return bool(head.start) and head.start[0] >> 3 > 0 and head.start[0] & 7 in {0, 1, 2, 3, 5}
 
 
 def _json_like(head: Head) -> bool:
@@ -154,7 +159,11 @@ def _anything(head: Head) -> bool:
 
 
 STRONG = (
-    Format("pickle", lambda head: head.start[:1] == b"\x80" and head.start[1:2] <= b"\x05", "pickle.reader:read"),
+    Format(
+        "pickle",
+        lambda head: head.start[:1] == b"\x80" and head.start[1:2] <= b"\x05",
+        "pickle.reader:read",
+    ),
     Format("zip", _zip, "containers.zip:read"),
     Format("tar", _tar, "containers.tar:read"),
     Format("7z", _starts(b"7z\xbc\xaf\x27\x1c"), "containers.sevenzip:read"),
@@ -167,15 +176,55 @@ STRONG = (
     Format("joblib zfile", _starts(b"ZF0x"), "containers.compressed:read_zfile"),
     Format("npy", _starts(b"\x93NUMPY"), "formats.npy:read"),
     Format("gguf", _starts(b"GGUF"), "formats.gguf:read"),
-    Format("ggml", _starts(b"lmgg", b"fmgg", b"tjgg", b"algg", b"ggml", b"ggmf", b"ggjt", b"ggla"), "formats.gguf:read_old"),
+    Format(
+        "ggml",
+        _starts(b"lmgg", b"fmgg", b"tjgg", b"algg", b"ggml", b"ggmf", b"ggjt", b"ggla"),
+        "formats.gguf:read_old",
+    ),
     Format("hdf5", _hdf5, "formats.hdf5:read"),
     Format("safetensors", _safetensors, "formats.safetensors:read"),
+    Format(
+        "tensorflow checkpoint index",
+        lambda head: head.tail.endswith(bytes.fromhex("57fb808b247547db")),
+        "formats.tf_checkpoint:read",
+    ),
     Format("tflite", lambda head: head.start[4:8] == b"TFL3", "formats.tflite:read"),
-    Format("r data", _starts(b"RDX2\n", b"RDX3\n", b"RDA2\n", b"RDA3\n", b"RDB2\n", b"RDB3\n", b"X\n\0\0\0", b"A\n", b"B\n"), "formats.rdata:read"),
-    Format("native", _starts(b"\x7fELF", b"MZ", b"#!", b"\xcf\xfa\xed\xfe", b"\xce\xfa\xed\xfe", b"\xfe\xed\xfa\xce", b"\xfe\xed\xfa\xcf", b"\xca\xfe\xba\xbe", b"\0asm", b"!<arch>\n", b"dex\n"), "formats.native:read"),
+    Format(
+        "r data",
+        _starts(
+            b"RDX2\n",
+            b"RDX3\n",
+            b"RDA2\n",
+            b"RDA3\n",
+            b"RDB2\n",
+            b"RDB3\n",
+            b"X\n\0\0\0",
+            b"A\n",
+            b"B\n",
+        ),
+        "formats.rdata:read",
+    ),
+    Format(
+        "native",
+        _starts(
+            b"\x7fELF",
+            b"MZ",
+            b"#!",
+            b"\xcf\xfa\xed\xfe",
+            b"\xce\xfa\xed\xfe",
+            b"\xfe\xed\xfa\xce",
+            b"\xfe\xed\xfa\xcf",
+            b"\xca\xfe\xba\xbe",
+            b"\0asm",
+            b"!<arch>\n",
+            b"dex\n",
+        ),
+        "formats.native:read",
+    ),
 )
 
 WEAK = (
+    Format("tensorflow checkpoint data", _anything, "formats.tf_checkpoint:read_data"),
     Format("pickle", _anything, "pickle.reader:read_without_magic"),
     Format("json", _json_like, "formats.json_config:read"),
     Format("xml", _xml_like, "formats.xml:read"),
@@ -204,12 +253,18 @@ ENDINGS = {
     ".h5": ("hdf5", "keras h5"),
     ".hdf5": ("hdf5", "keras h5"),
     ".tflite": ("tflite",),
-    ".json": ("json",),
+    ".json": ("json", "notebook", "keras"),
     ".zip": ("zip",),
     ".tar": ("tar",),
     ".skops": ("skops",),
     ".xml": ("xml", "pmml", "openvino", "svg", "html"),
     ".pmml": ("pmml",),
+    ".jinja": ("jinja",),
+    ".jinja2": ("jinja",),
+    ".j2": ("jinja", "text"),
+    ".jsonl": ("json",),
+    ".ipynb": ("notebook",),
+    ".mlmodel": ("coreml",),
     ".svg": ("svg",),
     ".html": ("html", "xml", "text"),
     ".mar": ("mar",),

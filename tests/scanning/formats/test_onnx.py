@@ -221,6 +221,38 @@ def test_the_models_own_functions_are_walked_instead() -> None:
     assert ids(look(onnx_model(use))) == {"MS-ONX-013"}
 
 
+def test_a_function_excuses_no_dangerous_operator() -> None:
+    """A runtime may prefer its own operator to the model's function of that name."""
+    function = message((1, "PyOp"), (7, onnx_node("Relu")), (10, "own"))
+    content = onnx_model(onnx_graph([onnx_node("PyOp", "own")]), (25, function))
+    assert ids(look(content)) == {"MS-ONX-010"}
+
+
+def test_external_tensors_name_a_file() -> None:
+    """External, and no location: no reader could agree on the numbers."""
+    assert ids(look(onnx_model(onnx_graph([], [message((14, 1))])))) == {"MS-ONX-004"}
+
+
+def test_a_folder_of_its_own_is_unknown() -> None:
+    """A base path that leaves the folder is told as well as the location."""
+    tensor = external("weights.bin", basepath="/etc", checksum="0" * 40)
+    assert ids(look(onnx_model(onnx_graph([], [tensor])))) == {"MS-ONX-003", "MS-ONX-005"}
+
+
+def test_strange_fields_of_an_entry_are_incomplete() -> None:
+    """Fields that an entry of external data does not have are counted too."""
+    entry = message((1, "location"), (2, "../x"), (9, b"?"))
+    report = look(onnx_model(onnx_graph([], [message((13, entry), (14, 1))])))
+    assert ids(report) == {"MS-ONX-001", "MS-ONX-014"}
+
+
+def test_a_model_without_operator_sets_is_cut_off() -> None:
+    """They come last: a model that lacks them is incomplete."""
+    cut = message((1, 8), (7, onnx_graph([onnx_node("Relu")])))
+    assert look(cut).coverage is Coverage.INCOMPLETE
+    assert look(message((1, 2), (7, onnx_graph([onnx_node("Relu")])))).safe
+
+
 def test_unknown_fields_are_incomplete() -> None:
     """A newer runtime may act on what this schema does not have."""
     report = look(onnx_model(onnx_graph([onnx_node("Relu", "", (77, b"?"))]), (99, b"?")))

@@ -18,10 +18,11 @@ KINDS = schema(
             texts=(2,),
             numbers=(3,),
             one={4: "Leaf"},
-            many={5: "Root"},
+            many={5: "Root", 7: "Plain"},
             leaf={6: "Text"},
             event=True,
         ),
+        "Plain": Shape(ints=(1,), texts=(2,), numbers=(3,), many={4: "Plain", 5: "Leaf"}),
         "Leaf": Shape(ints=(1,), texts=(2,), keep=(1, 2)),
     }
 )
@@ -191,6 +192,27 @@ def test_a_budget_ends_the_walk() -> None:
     held = Reader(BytesSource(data), Budget(Limits(opcodes=5000)))
     with pytest.raises(ResourceLimitError):
         list(walk(held, KINDS["Root"], [(0, len(data))], Unknown()))
+
+
+def test_a_small_message_with_overlong_integers_is_known() -> None:
+    """The fast look at small messages reads integers of any length."""
+    inner = varint(1 << 3, width=3) + varint(5, width=9) + varint(2 << 3 | 2) + varint(1, width=4)
+    inner += b"z" + varint(3 << 3 | 5) + bytes(4) + varint(3 << 3 | 1) + bytes(8)
+    assert not events(field(7, inner + field(4, inner)))[1].seen
+
+
+def test_what_the_fast_look_refuses_is_walked() -> None:
+    """Small messages with unknown fields, events, or broken lengths end as large ones do."""
+    assert events(field(7, group(3, b"")))[1].seen
+    assert events(field(7, field(9, b"x")))[1].seen
+    assert events(field(7, field(5, field(1, 7))))[0][0].kind == "Leaf"
+    deep = field(1, 1)
+    for _ in range(60):
+        deep = field(4, deep)
+    assert not events(field(7, deep))[1].seen
+    for broken in (b"\x12\x7f", b"\x08", b"\x22\x7f", b"\x1d\0", b"\x22\x02\x12\x05"):
+        with pytest.raises(MalformedArtifactError):
+            events(field(7, broken))
 
 
 values = st.one_of(st.integers(0, 2**64 - 1), st.binary(max_size=40))

@@ -329,6 +329,12 @@ def test_functions_called_by_their_names_are_walked() -> None:
     assert look(tf_graph([*MATH, tf_node("n", "acme_square", ["x"])], [function])).safe
 
 
+def test_a_function_excuses_no_dangerous_operator() -> None:
+    """A function of the same name does not make an operator harmless."""
+    function = tf_function("WriteFile", ["x"], [tf_node("y", "Mul", ["x", "x"])])
+    assert "MS-TFG-001" in ids(look(tf_graph([*MATH, tf_node("n", "WriteFile")], [function])))
+
+
 def test_a_library_in_two_pieces_is_one() -> None:
     """Parsers merge the pieces; each is walked."""
     bad = tf_function("f", [], [tf_node("n", "PyFunc")])

@@ -20,6 +20,7 @@ documents in a row are read as well. Encodings other than UTF-8 and keys that oc
 findings, because loaders disagree on them.
 """
 
+import base64
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -37,6 +38,7 @@ from modelsec.scanning.formats.json_names import (
 )
 from modelsec.scanning.formats.json_text import Document
 from modelsec.scanning.part import Identified, NotThisFormat, Observation, Part, Span
+from modelsec.scanning.source import BytesSource
 
 _READ_CODE = "read the code, pin its revision, or load the model without trust_remote_code"
 
@@ -140,7 +142,7 @@ def _check(document: Document, part: Part, data: bytes) -> Iterator[Observation]
     for holder in document.watched:
         for key in _KEYS.keys() & holder.keys():
             for observed in _KEYS[key](holder[key], holder, part):
-                yield _placed(observed, data, key)
+                yield _placed(observed, data, key) if isinstance(observed, Finding) else observed
     yield from _check_whole(document.value)
     yield from _check_keras(document, part)
 
@@ -161,7 +163,7 @@ def _check_whole(value: object) -> Iterator[Observation]:
         if isinstance(value.get("nbformat"), int):
             yield Identified("notebook")
             yield NOTEBOOK.at(0, "the cells of a notebook are source code")
-        if "_class_name" in value and "_diffusers_version" in value:
+        if "_class_name" in value:
             yield from _pipeline(value)
     elif isinstance(value, list):
         for item in value[:_MODULES]:
@@ -177,6 +179,8 @@ def _pipeline(value: dict[str, object]) -> Iterator[Finding]:
     for role, pair in value.items():
         if isinstance(pair, list) and len(pair) == 2:  # noqa: PLR2004 - a pair
             library, name = pair
+            if role.startswith("_"):
+                continue
             if isinstance(library, str) and isinstance(name, str):
                 yield from _component(role, library, name)
 
@@ -270,6 +274,21 @@ def _template(value: object, holder: dict[str, object], part: Part) -> Iterator[
             yield from jinja.check_template(text, part.budget)
 
 
+def _serialized(
+    value: object, holder: dict[str, object], part: Part
+) -> Iterator[Observation]:
+    """Base64 of a cloudpickle, which Stable-Baselines loads."""
+    del holder
+    if not isinstance(value, str):
+        return
+    try:
+        content = base64.b64decode(value, validate=True)
+    except ValueError:
+        return
+    if content:
+        yield part.child(BytesSource(content), ":serialized:")
+
+
 def _files(value: object, holder: dict[str, object], part: Part) -> Iterator[Finding]:
     del holder, part
     yield from _leaving(value)
@@ -293,7 +312,8 @@ def _leaving(value: object) -> Iterator[Finding]:
 
 
 _MODULES = 1000
-_KEYS: dict[str, Callable[[object, dict[str, object], Part], Iterator[Finding]]] = {
+_KEYS: dict[str, Callable[[object, dict[str, object], Part], Iterator[Observation]]] = {
+    ":serialized:": _serialized,
     "auto_map": _code,
     "custom_pipelines": _code,
     "custom_pipeline": _code,

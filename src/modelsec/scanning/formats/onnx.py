@@ -228,10 +228,11 @@ class _Operators:
     def judge(self, part: Part) -> Iterator[Observation]:
         """Yield a finding or a permission for each operator."""
         for key, (offset, count) in self._used.items():
-            if key in self._own:
-                continue
             domain, name = (text.decode("utf-8", "backslashreplace") for text in key)
-            yield from _judge(part, domain, name, offset, count)
+            for observed in _judge(part, domain, name, offset, count):
+                own = isinstance(observed, Finding) and observed.rule is OPERATOR
+                if not (own and key in self._own):  # the body of its own function was walked
+                    yield observed
 
 
 def _judge(part: Part, domain: str, name: str, offset: int, count: int) -> Iterator[Observation]:

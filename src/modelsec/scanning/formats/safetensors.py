@@ -92,6 +92,13 @@ NAME = Rule(
     capability="file write",
     remedy="do not use the names as file names: some converters write one file for each tensor",
 )
+TRAILING = Rule(
+    "MS-SFT-011",
+    "bytes behind the last tensor",
+    Verdict.UNKNOWN,
+    capability="room for another format",
+    remedy="the reference reader refuses this file; ask how it was made",
+)
 EXTRA = Rule("MS-SFT-009", "fields that the format does not know", Verdict.DATA_ONLY)
 BLANKS = Rule("MS-SFT-010", "blanks before the header's object", Verdict.DATA_ONLY)
 
@@ -137,6 +144,10 @@ def read(part: Part) -> Iterator[Observation]:
             if tensor is not None:
                 tensors.append(tensor)
     yield from _check_ranges(sorted(tensors), start, part.source.size - start)
+    end = start + max((tensor.end for tensor in tensors), default=0)
+    if end < part.source.size:
+        message = f"{part.source.size - end} bytes behind the last tensor"
+        yield TRAILING.at(end, message, length=part.source.size - end)
 
 
 def _table(part: Part, length: int) -> tuple[dict[str, object], tuple[str, ...]]:

@@ -130,7 +130,7 @@ class Graphs:
         for name, start, parent, inputs in self._files:
             yield from self._file(name, start, parent, inputs)
         for name, (offset, count) in self._used.items():
-            if name not in self._functions and name not in FILES:
+            if name not in FILES:
                 yield from self._operator(name, offset, count)
 
     def _operator(self, name: str, offset: int, count: int) -> Iterator[Observation]:
@@ -145,6 +145,8 @@ class Graphs:
             yield COMPILED_CODE.at(offset, message, operation="operator", subject=name)
         else:
             permitted = self._permitted(name)
+            if permitted is None and name in self._functions:
+                return  # a call by name: the body has been walked
             if permitted is None:
                 message = f"{say} is in no policy"
                 yield OPERATOR.at(offset, message, operation="operator", subject=name)

@@ -114,6 +114,7 @@ class Machine:
         self.lexer = lexer
         self.memo = Memo()
         self.after_build: Callable[[Machine, Call], None] | None = None
+        self.on_bytes: Callable[[int, Value], None] | None = None
         self._judge = judge
         self._budget = budget
         self._earlier = earlier
@@ -150,6 +151,11 @@ class Machine:
                 raise MalformedArtifactError(f"no literal, at {self.offset}")
             self._judge.odd(self.offset, "the literal is not in canonical form")
             argument = argument.value
+        self._stack.append(argument)
+
+    def _push_bytes(self, argument: Value) -> None:
+        if self.on_bytes is not None:
+            self.on_bytes(self.offset, argument)
         self._stack.append(argument)
 
     def _push_none(self, _: Value) -> None:
@@ -531,9 +537,7 @@ def _handlers() -> "list[Callable[[Machine, object], None]]":
     table[RUN] = Machine._run  # noqa: SLF001
     for code in (
         op.INT, op.LONG, op.FLOAT, op.STRING, op.UNICODE, op.BININT, op.BININT1, op.BININT2,
-        op.BINFLOAT, op.LONG1, op.LONG4, op.BINSTRING, op.SHORT_BINSTRING, op.BINUNICODE,
-        op.SHORT_BINUNICODE, op.BINUNICODE8, op.BINBYTES, op.SHORT_BINBYTES, op.BINBYTES8,
-        op.BYTEARRAY8,
+        op.BINFLOAT, op.LONG1, op.LONG4, op.BINUNICODE, op.SHORT_BINUNICODE, op.BINUNICODE8,
     ):  # fmt: skip
         table[code] = Machine._push  # noqa: SLF001
     for names, method in _METHODS.items():
@@ -549,6 +553,7 @@ _METHODS: "dict[str, Callable[..., None]]" = {
     "POP": Machine._pop,
     "POP_MARK": Machine._discard_to_mark,
     "DUP": Machine._dup,
+    "BINSTRING SHORT_BINSTRING BINBYTES SHORT_BINBYTES BINBYTES8 BYTEARRAY8": Machine._push_bytes,
     "NONE": Machine._push_none,
     "NEWTRUE": Machine._push_true,
     "NEWFALSE": Machine._push_false,

@@ -20,7 +20,8 @@ from modelsec.scanning.pickle import graph, joblib, rules
 from modelsec.scanning.pickle import opcodes as op
 from modelsec.scanning.pickle.judge import PersistentRule, PolicyJudge
 from modelsec.scanning.pickle.lexer import Lexer
-from modelsec.scanning.source import Source
+from modelsec.scanning.source import BytesSource, Slice, Source
+from modelsec.scanning.pickle.values import Blob, Value
 from modelsec.scanning.pickle.machine import Blurred, Machine, Memo
 
 SKIPPING_SIZE = 1 << 18
@@ -82,10 +83,15 @@ def read_one(
 
 
 def acts(part: Part, source: Source) -> bool:
-    """Return whether bytes begin with a whole pickle that imports; nothing is reported."""
+    """Return whether bytes begin with a pickle that imports what no policy lists."""
     stream = Stream(replace(part, source=source), 0, tolerant=False, polyglot=True)
+    stream.machine.on_bytes = None  # one level: deeper ones would cost the square
     stream.run()
-    return stream.broken is None and bool(stream.judge.imports)
+    worst = max(
+        (item.verdict.rank for item in stream.judge.observed.values() if isinstance(item, Finding)),
+        default=0,
+    )
+    return bool(stream.judge.imports) and worst >= Verdict.UNKNOWN.rank
 
 
 def _streams(part: Part, *, tolerant: bool) -> Iterator[Observation]:
@@ -163,6 +169,7 @@ class Stream:
             tolerant=self._tolerant,
             stops_at_persistent_id=self._polyglot,
         )
+        self.machine.on_bytes = self._look_into
         self.machine.after_build = joblib.after_build(part, self.judge, self._run_nested)
 
     def run(self) -> None:
@@ -175,6 +182,23 @@ class Stream:
         except ArtifactError as error:
             self.broken = error
         self.end = min(self.lexer.position, self.part.source.size)
+
+    def _look_into(self, offset: int, value: Value) -> None:
+        """Tell of bytes that are a pickle themselves, if it would do what no policy permits."""
+        match value:
+            case bytes() if value[:1] == b"\x80" and value[-1:] == b".":
+                source: Source = BytesSource(value)
+            case str() if value[:1] == "\x80" and value[-1:] == ".":
+                source = BytesSource(value.encode("latin-1"))
+            case Blob(kind="bytes" | "bytearray" | "latin-1"):
+                source = Slice(self.part.source, value.offset, value.length)
+                if source.far or source.read(0, 1) != b"\x80":
+                    return
+            case _:
+                return
+        if acts(self.part, source):
+            message = "a constant is a pickle that imports what no policy lists"
+            self.judge.note(rules.NESTED.at(offset, message))
 
     def _run_exactly(self) -> None:
         try:

@@ -169,6 +169,13 @@ PROTOCOL = Rule(
     capability="reader disagreement",
     remedy="do not load this file",
 )
+NESTED = Rule(
+    "MS-PKL-025",
+    "bytes that are a pickle with imports outside the policies",
+    Verdict.UNKNOWN,
+    capability="code execution, if something unpickles them",
+    remedy="find out what reads these bytes; nothing honest hides a pickle in a pickle",
+)
 PRIVATE_STATE = Rule(
     "MS-PKL-024",
     "state replaces special attributes",
