@@ -8,10 +8,11 @@ from rich.console import Console
 
 from modelsec.cli import OK
 from modelsec.cli.console import out
-from modelsec.cli.scenes import theft
+from modelsec.cli.scenes import scanning, theft
 
 SCENES: tuple[tuple[str, Callable[[Console, Namespace], None]], ...] = (
     ("Who is stealing the model?", theft.play),
+    ("Is this model file safe to load?", scanning.play),
 )
 """Title and player of every scene, in the order of the story."""
 

@@ -186,12 +186,18 @@ def _readings(part: Part) -> list[tuple[str, Outcome]]:
     if not any(format_ == "pickle" for format_, _ in found):
         found += _accepted(part, [Format("pickle", bool, POLYGLOT)])
     if found:
-        return found
+        return [reading for reading in found if len(found) == 1 or not _chance(*reading)]
     for format_ in weak(head):
         found = _accepted(part, [format_])
         if found:
             return found
     return []
+
+
+def _chance(format_: str, reading: Outcome) -> bool:
+    """Return whether a pickle's two-byte header was chance: it broke off and had done nothing."""
+    idle = not reading.permitted and reading.verdict is Verdict.DATA_ONLY
+    return format_ == "pickle" and reading.incomplete and idle
 
 
 def _accepted(part: Part, formats: "Iterator[Format] | list[Format]") -> list[tuple[str, Outcome]]:
