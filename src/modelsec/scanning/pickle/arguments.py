@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import prod
 from types import MappingProxyType
-from typing import Final
+from typing import Final, cast
 
 from modelsec.errors import ArtifactError
 from modelsec.scanning.formats import dtype as dtypes
@@ -172,9 +172,22 @@ class Reconstructor(Check):
         match call.args:
             case [Global(module, name), *rest]:
                 if policy.permits("call", module, name) is None:
-                    return Refusal(f"makes an object of {module}:{name}, which no policy lists", dangerous=False)
+                    return Refusal(
+                        f"makes an object of {module}:{name}, which no policy lists",
+                        dangerous=False,
+                    )
                 plain = (Global("builtins", "object"), None)
-                bases = ("dict", "list", "tuple", "set", "frozenset", "int", "float", "str", "bytes")
+                bases = (
+                    "dict",
+                    "list",
+                    "tuple",
+                    "set",
+                    "frozenset",
+                    "int",
+                    "float",
+                    "str",
+                    "bytes",
+                )
                 if str(call.callee).endswith("_reconstructor") and tuple(rest) != plain:
                     match rest:
                         case [Global("builtins", base), _] if base in bases:
@@ -192,7 +205,9 @@ class Array(Check):
         match call.args:
             case [Global(module, name), Container(kind="tuple") as shape, *_]:
                 if policy.permits("call", module, name) is None:
-                    return Refusal(f"an array of {module}:{name}, which no policy lists", dangerous=False)
+                    return Refusal(
+                        f"an array of {module}:{name}, which no policy lists", dangerous=False
+                    )
                 if not all(isinstance(size, int) and size >= 0 for size in shape.items):
                     return Refusal("the shape is not a tuple of sizes")
                 sizes = [size for size in shape.items if isinstance(size, int)]
@@ -207,7 +222,12 @@ class Array(Check):
         if not isinstance(state, Container) or state.kind != "tuple":
             return Refusal("the state of the array is not a tuple")
         items = state.items
-        if items and isinstance(items[0], Container) and isinstance(items[0].items[:1], list) and len(items) == 2:  # noqa: PLR2004
+        if (
+            items
+            and isinstance(items[0], Container)
+            and isinstance(items[0].items[:1], list)
+            and len(items) == 2
+        ):  # noqa: PLR2004
             items = items[0].items  # masked arrays and subclasses nest the state
         match items:
             case [int(), Container() as shape, Call() as kind, _, payload, *_]:
@@ -277,9 +297,12 @@ def array_type(kind: Call) -> dtypes.ArrayType:
     Raises:
         ArtifactError: it is not a dtype, or its state contradicts itself.
     """
+    if kind.known is not None and kind.known[0] == len(kind.states):
+        return cast("dtypes.ArrayType", kind.known[1])  # one dtype stands for many scalars
     element = _base_type(kind)
     for state in kind.states:
         element = _with_state(element, state)
+    kind.known = (len(kind.states), element)
     return element
 
 
@@ -302,9 +325,7 @@ def _plain(value: Value, depth: int) -> object:
         return UNKNOWN
     if isinstance(value, Container):
         if value.kind == "dict":
-            return {
-                _key(key): _plain(item, depth + 1) for key, item in value.pairs()
-            }
+            return {_key(key): _plain(item, depth + 1) for key, item in value.pairs()}
         made = [_plain(item, depth + 1) for item in value.items]
         return tuple(made) if value.kind == "tuple" else made
     if isinstance(value, Call) and str(value.produces) == "numpy:dtype":
@@ -374,7 +395,11 @@ class Tensor(Check):
 def _bounds(storage: Value, offset: int, size: Container, stride: Container) -> Refusal | None:
     sizes = [item for item in size.items if isinstance(item, int)]
     strides = [item for item in stride.items if isinstance(item, int)]
-    if len(sizes) != len(size.items) or len(strides) != len(stride.items) or len(sizes) != len(strides):
+    if (
+        len(sizes) != len(size.items)
+        or len(strides) != len(stride.items)
+        or len(sizes) != len(strides)
+    ):
         return Refusal("size and stride are not tuples of as many integers")
     if offset < 0 or min(sizes, default=0) < 0 or min(strides, default=0) < 0:
         return Refusal("an offset, size or stride is negative")

@@ -13,7 +13,8 @@ EXPANDED: int = 1 << 40
 DEEPEST: int = 500
 """Nesting that recursive consumers survive."""
 
-_NODE = (Container, Call, PersistentId)
+_NODES = frozenset({Container, Call, PersistentId})
+_STEP = 4096
 
 
 def measure(root: Value, budget: Budget) -> tuple[int, int]:
@@ -22,48 +23,56 @@ def measure(root: Value, budget: Budget) -> tuple[int, int]:
     Shared nodes are measured once and counted as often as they are reached. A cycle counts as one
     node where it closes: walkers know to expect those.
     """
-    sizes: dict[int, int] = {}
-    depths: dict[int, int] = {}
-    if not isinstance(root, _NODE):
+    if type(root) not in _NODES:
         return 1, 0
-    pending: list[tuple[Value, bool]] = [(root, False)]
-    seen: set[int] = set()
+    measured: dict[int, tuple[int, int]] = {}
+    opened: set[int] = set()
+    pending: list[Value] = [root]
     steps = 0
     while pending:
-        node, children_done = pending.pop()
+        node = pending[-1]
         steps += 1
-        if steps % 4096 == 0:
+        if steps % _STEP == 0:
             budget.check_time()
         key = id(node)
+        if key in measured:
+            pending.pop()
+            continue
         children = _children(node)
-        if children_done:
-            # `seen` but not yet in `sizes` is a cycle.
-            sizes[key] = 1 + sum(
-                sizes.get(id(child), 1) if isinstance(child, _NODE) else 1 for child in children
-            )
-            depths[key] = 1 + max(
-                (depths.get(id(child), 0) for child in children if isinstance(child, _NODE)),
-                default=0,
-            )
-            continue
-        if key in seen:
-            continue
-        seen.add(key)
-        pending.append((node, True))
-        pending.extend(
-            (child, False)
-            for child in children
-            if isinstance(child, _NODE) and id(child) not in seen
-        )
-    return sizes[id(root)], depths[id(root)]
+        inner = [child for child in children if type(child) in _NODES]
+        if key not in opened:
+            opened.add(key)
+            missing = [child for child in inner if id(child) not in opened]
+            if missing:
+                pending.extend(missing)
+                continue
+        # Everything inside is measured, except where a cycle closes.
+        pending.pop()
+        size, depth_ = 1 + len(children) - len(inner), 0
+        for child in inner:
+            child_size, child_depth = measured.get(id(child), (1, 0))
+            size += child_size
+            depth_ = max(depth_, child_depth)
+        measured[key] = (size, depth_ + 1)
+    return measured[id(root)]
+
+
+def depth(root: Value, budget: Budget) -> int:
+    """Return the depth of a result without shared nodes, up to just beyond ``DEEPEST``."""
+    level = [root] if type(root) in _NODES else []
+    found = 0
+    while level and found <= DEEPEST:
+        budget.check_time()
+        level = [child for node in level for child in _children(node) if type(child) in _NODES]
+        found += 1
+    return found
 
 
 def _children(node: Value) -> list[Value]:
-    if isinstance(node, Container):
+    if type(node) is Container:
         return node.items
-    if isinstance(node, Call):
-        kwargs = [] if node.kwargs is None else [node.kwargs]
-        return [*node.args, *kwargs, *node.states, *node.items]
-    if isinstance(node, PersistentId):
-        return [node.id]
-    return []
+    if type(node) is Call:
+        if not node.states and not node.items and node.kwargs is None:
+            return node.args
+        return [*node.args, node.kwargs, *node.states, *node.items]
+    return [node.id] if isinstance(node, PersistentId) else []

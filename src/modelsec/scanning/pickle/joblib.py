@@ -21,10 +21,16 @@ from modelsec.scanning.pickle.machine import Machine
 from modelsec.scanning.pickle.values import MISSING, Call, Container, Global, Value
 
 WRAPPER = Global("joblib.numpy_pickle", "NumpyArrayWrapper")
-_OLD_MODULES = ("joblib.numpy_pickle", "joblib.numpy_pickle_compat", "sklearn.externals.joblib.numpy_pickle", "sklearn.externals.joblib.numpy_pickle_compat")
+_OLD_MODULES = (
+    "joblib.numpy_pickle",
+    "joblib.numpy_pickle_compat",
+    "sklearn.externals.joblib.numpy_pickle",
+    "sklearn.externals.joblib.numpy_pickle_compat",
+)
 _OLD_NAMES = ("NDArrayWrapper", "ZNDArrayWrapper")
 _WRAPPERS = {
-    (module, "NumpyArrayWrapper") for module in ("joblib.numpy_pickle", "sklearn.externals.joblib.numpy_pickle")
+    (module, "NumpyArrayWrapper")
+    for module in ("joblib.numpy_pickle", "sklearn.externals.joblib.numpy_pickle")
 }
 
 FRAME_OPEN = Rule(
@@ -52,7 +58,9 @@ SIBLING_OUTSIDE = Rule(
 RunNested = Callable[[int], int]
 
 
-def after_build(part: Part, judge: PolicyJudge, run_nested: RunNested) -> Callable[[Machine, Call], None]:
+def after_build(
+    part: Part, judge: PolicyJudge, run_nested: RunNested
+) -> Callable[[Machine, Call], None]:
     """Return the hook that reads on behind an array.
 
     Args:
@@ -79,7 +87,9 @@ def after_build(part: Part, judge: PolicyJudge, run_nested: RunNested) -> Callab
             _attribute(target, name) for name in ("dtype", "shape", "numpy_array_alignment_bytes")
         )
         if not isinstance(kind, Call) or not isinstance(shape, Container):
-            raise MalformedArtifactError(f"an array wrapper without type or shape, at {machine.offset}")
+            raise MalformedArtifactError(
+                f"an array wrapper without type or shape, at {machine.offset}"
+            )
         sizes = [size for size in shape.items if isinstance(size, int) and size >= 0]
         if len(sizes) != len(shape.items):
             raise MalformedArtifactError(f"an array's shape is not sizes, at {machine.offset}")

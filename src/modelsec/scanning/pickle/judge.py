@@ -8,8 +8,8 @@ from modelsec.scanning.pickle import opcodes as op
 from modelsec.scanning.pickle import rules
 from modelsec.scanning.pickle.arguments import CHECKS, Refusal
 from modelsec.scanning.pickle.capabilities import capability, embeds_code
-from modelsec.scanning.policy import Allowance
 from modelsec.scanning.pickle.values import UNKNOWN, Call, Container, Global, PersistentId, Value
+from modelsec.scanning.policy import Allowance
 
 CONSTRUCTORS = frozenset(
     {
@@ -75,25 +75,57 @@ class PolicyJudge:
             return
         does = capability(module, name)
         if embeds_code(module, name):
-            self._find(rules.EMBEDDED_CODE, offset, f"imports {subject}, which rebuilds a function from its code", "import", subject)
+            self._find(
+                rules.EMBEDDED_CODE,
+                offset,
+                f"imports {subject}, which rebuilds a function from its code",
+                "import",
+                subject,
+            )
         elif does:
-            self._find(rules.DANGEROUS_IMPORT, offset, f"imports {subject}, which {does}", "import", subject)
+            self._find(
+                rules.DANGEROUS_IMPORT,
+                offset,
+                f"imports {subject}, which {does}",
+                "import",
+                subject,
+            )
         elif "." in name:
             how = "walks from attribute to attribute" if walks else "asks for a dotted name"
-            self._find(rules.DANGEROUS_IMPORT, offset, f"imports {subject}: {how}", "import", subject)
+            self._find(
+                rules.DANGEROUS_IMPORT, offset, f"imports {subject}: {how}", "import", subject
+            )
         else:
-            self._find(rules.UNLISTED_IMPORT, offset, f"imports {subject}, which no policy lists", "import", subject)
+            self._find(
+                rules.UNLISTED_IMPORT,
+                offset,
+                f"imports {subject}, which no policy lists",
+                "import",
+                subject,
+            )
 
     def called(self, offset: int, call: Call) -> Value:
         """Permit a listed callable with arguments that its rule accepts."""
         callee = call.callee
         if type(callee) is not Global:
-            self._find(rules.DANGEROUS_CALL, offset, f"calls {_describe(callee)}", "call", _describe(callee))
+            self._find(
+                rules.DANGEROUS_CALL,
+                offset,
+                f"calls {_describe(callee)}",
+                "call",
+                _describe(callee),
+            )
             return call
         allowance = self._permits("call", callee.module, callee.name)
-        if (callee.module, callee.name) in CONSTRUCTORS and call.args and isinstance(call.args[0], Global):
+        if (
+            (callee.module, callee.name) in CONSTRUCTORS
+            and call.args
+            and isinstance(call.args[0], Global)
+        ):
             call.produces = call.args[0]
-        subject = f"{callee.module}:{callee.name}" if allowance is None or allowance.arguments else ""
+        subject = (
+            f"{callee.module}:{callee.name}" if allowance is None or allowance.arguments else ""
+        )
         if allowance is None:
             does = capability(callee.module, callee.name)
             if does or "." in callee.name:
@@ -107,16 +139,18 @@ class PolicyJudge:
                 self._find(rules.UNLISTED_CALL, offset, message, "call", subject, call.args)
             return call
         self._permit(allowance.layer, "call", callee)
-        if not allowance.arguments and not allowance.operations & {"build", "items"}:
-            # Nothing will ever be asked of such a value: one stands for millions of them.
-            return self._values.setdefault(callee, Call(callee, [], callee))
+        final = not allowance.operations & {"build", "items"}
         if allowance.arguments:
             check = CHECKS[allowance.arguments]
             self._judge_refusal(offset, subject, "call", check.call(call, self._part, self._policy))
             result = check.evaluate(call, self._part)
             for nested in check.nested(call, self._part):
                 self.observed["nested", offset] = nested
-            return call if result is None else result
+            if result is not None:
+                return result
+        # Nothing will ever be asked of a value that cannot change: one stands for millions.
+        if final and call.produces is callee:
+            return self._values.setdefault(callee, Call(callee, [], callee))
         return call
 
     def built(self, offset: int, target: Value, state: Value) -> None:
@@ -130,7 +164,13 @@ class PolicyJudge:
         self._special_attributes(offset, subject, state)
         allowance = self._permits("build", made.module, made.name) if made else None
         if allowance is None:
-            self._find(rules.UNLISTED_BUILD, offset, f"sets state on an object of {subject}, which no policy lists", "build", subject)
+            self._find(
+                rules.UNLISTED_BUILD,
+                offset,
+                f"sets state on an object of {subject}, which no policy lists",
+                "build",
+                subject,
+            )
             return
         self._permit(allowance.layer, "build", made)
         if allowance.arguments:
@@ -141,7 +181,11 @@ class PolicyJudge:
         """Permit items in objects whose class a policy lists for it."""
         what = _FILL_NAMES[code]
         if isinstance(target, Container):
-            if target.kind == "list" and what == "setitem" and all(isinstance(key, int) for key in items[::2]):
+            if (
+                target.kind == "list"
+                and what == "setitem"
+                and all(isinstance(key, int) for key in items[::2])
+            ):
                 return
             self.odd(offset, f"{what} on a {target.kind}")
             return
@@ -154,12 +198,24 @@ class PolicyJudge:
         if allowance is not None:
             self._permit(allowance.layer, "items", made)
         else:
-            self._find(rules.UNLISTED_ITEMS, offset, f"{what} on an object of {made}, which no policy lists", "items", str(made))
+            self._find(
+                rules.UNLISTED_ITEMS,
+                offset,
+                f"{what} on an object of {made}, which no policy lists",
+                "items",
+                str(made),
+            )
 
     def persistent(self, offset: int, identity: PersistentId) -> Value:
         """Ask the container's rule; without one, no plain unpickler goes on."""
         if self._persistent is None:
-            self._find(rules.PERSISTENT_ID, offset, "a persistent id, which only a custom loader resolves", "persistent id", "")
+            self._find(
+                rules.PERSISTENT_ID,
+                offset,
+                "a persistent id, which only a custom loader resolves",
+                "persistent id",
+                "",
+            )
             return identity
         for observed in self._persistent(offset, identity):
             self.note(observed)
@@ -176,7 +232,13 @@ class PolicyJudge:
 
     def extension(self, offset: int, code: object) -> None:
         """Refuse: nothing in the file says what the code stands for."""
-        self._find(rules.EXTENSION, offset, f"asks the copyreg registry for code {code}", "import", f"copyreg extension {code}")
+        self._find(
+            rules.EXTENSION,
+            offset,
+            f"asks the copyreg registry for code {code}",
+            "import",
+            f"copyreg extension {code}",
+        )
 
     def out_of_band(self, offset: int) -> None:
         """Note a buffer that is not in the file."""
@@ -215,13 +277,34 @@ class PolicyJudge:
             if not isinstance(part, Container) or part.kind != "dict":
                 continue
             for key, _ in part.pairs():
-                if isinstance(key, str) and key in ("__class__", "__dict__", "__getattr__", "__getattribute__", "__reduce__", "__reduce_ex__", "__setstate__", "__call__"):
-                    self._find(rules.PRIVATE_STATE, offset, f"sets {key} on an object of {subject}", "build", subject)
+                if isinstance(key, str) and key in (
+                    "__class__",
+                    "__dict__",
+                    "__getattr__",
+                    "__getattribute__",
+                    "__reduce__",
+                    "__reduce_ex__",
+                    "__setstate__",
+                    "__call__",
+                ):
+                    self._find(
+                        rules.PRIVATE_STATE,
+                        offset,
+                        f"sets {key} on an object of {subject}",
+                        "build",
+                        subject,
+                    )
 
-    def _judge_refusal(self, offset: int, subject: str, operation: str, refusal: Refusal | None) -> None:
+    def _judge_refusal(
+        self, offset: int, subject: str, operation: str, refusal: Refusal | None
+    ) -> None:
         if refusal is None:
             return
-        rule = rules.ARGUMENTS if refusal.dangerous else (rules.UNLISTED_CALL if operation == "call" else rules.UNLISTED_BUILD)
+        rule = (
+            rules.ARGUMENTS
+            if refusal.dangerous
+            else (rules.UNLISTED_CALL if operation == "call" else rules.UNLISTED_BUILD)
+        )
         self._find(rule, offset, f"{subject}: {refusal.reason}", operation, subject)
 
     def _permit(self, layer: str, operation: str, subject: Global | None) -> None:
@@ -245,7 +328,9 @@ class PolicyJudge:
     ) -> None:
         shown = ", ".join(_describe(argument) for argument in (arguments or [])[:4])
         self._keep(
-            rule.at(offset, message, operation=operation, subject=subject, evidence=evidence or shown)
+            rule.at(
+                offset, message, operation=operation, subject=subject, evidence=evidence or shown
+            )
         )
 
     def _keep(self, finding: Finding) -> None:

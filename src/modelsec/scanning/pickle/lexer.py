@@ -22,7 +22,7 @@ from modelsec.scanning.source import Source
 
 FIRST_WINDOW = 1 << 12
 """Bytes of the first read; each further one doubles, so that little is read of what breaks off."""
-WINDOW = 1 << 18
+WINDOW = 1 << 20
 LONGEST_LINE = 1 << 16
 """Longer lines of text are kept as ranges of the source."""
 INLINE = 4096
@@ -50,6 +50,7 @@ class Lexer:
         position: bytes from the start of the source to the next opcode; may be moved.
         protocol: the argument of the last PROTO; 0 before.
         frame_end: where the current frame ends, or beyond everything.
+        source: the bytes.
         disagreements: offsets and reasons of frames on which unpicklers disagree.
         skip: whether runs of inert opcodes may be yielded as one ``RUN``.
     """
@@ -69,12 +70,13 @@ class Lexer:
         self.frame_end = _NO_FRAME
         self.protocol = 0
         self.disagreements: list[tuple[int, str]] = []
-        self._source = source
+        self.source = source
         self._size = source.size
         self._budget = budget
         self._window = b""
         self._base = start
         self._ahead = FIRST_WINDOW
+        self._misses = 0
 
     def __iter__(self) -> Iterator[Opcode]:
         """Yield opcodes; the last one is STOP.
@@ -112,7 +114,8 @@ class Lexer:
                 yield offset, code, unpack(window, relative + 1)[0] if size > 1 else None
                 continue
             if code == op.MARK and self.skip:
-                run = self._run(offset)
+                # Where runs keep failing, an attempt now and then has to do.
+                run = self._run(offset) if self._misses < 64 or not count % 16 else None
                 if run is not None:
                     yield offset, RUN, run
                     continue
@@ -175,13 +178,15 @@ class Lexer:
             return Blob("latin-1", start, length)
         if start >= self._base:
             return self._window[start - self._base : start - self._base + length]
-        return self._source.read(start, length)
+        return self.source.read(start, length)
 
     def words(self) -> bytes:
         """Return a line that names something, or is a number."""
         line = self.line()
         if isinstance(line, Blob):
-            raise MalformedArtifactError(f"a name or number of {line.length} bytes, at {line.offset}")
+            raise MalformedArtifactError(
+                f"a name or number of {line.length} bytes, at {line.offset}"
+            )
         return line
 
     def blob(self, length: int, kind: str) -> Value:
@@ -231,12 +236,17 @@ class Lexer:
     def _run(self, offset: int) -> "runs.Run | None":
         """Return the run that begins with the MARK here, and go past it."""
         relative = offset - self._base
-        if len(self._window) - relative < WINDOW // 2 and self._base + len(self._window) < self._size:
+        if (
+            len(self._window) - relative < WINDOW // 2
+            and self._base + len(self._window) < self._size
+        ):
             self._refill(offset, WINDOW)
             relative = offset - self._base
         run = runs.match(self._window, relative, offset, protocol4=self.protocol >= 4)  # noqa: PLR2004
         if run is None or not self._frames_fit(run.body, offset):
+            self._misses += 1
             return None
+        self._misses = 0
         self.position = offset + len(run.body)
         self._budget.opcodes(len(run.body) // 4)
         return run
@@ -256,7 +266,11 @@ class Lexer:
                 if not 0 < length <= self._size - offset - position:
                     return False
         protocol4 = self.protocol >= 4  # noqa: PLR2004 - below, no run holds a FRAME
-        if protocol4 and runs.may_have_frame(body, position) and not runs.without_frame(body, position, len(body)):
+        if (
+            protocol4
+            and runs.may_have_frame(body, position)
+            and not runs.without_frame(body, position, len(body))
+        ):
             return False
         self.frame_end = frame_end
         return True
@@ -265,7 +279,7 @@ class Lexer:
         """Move the window so that it begins at ``offset``."""
         wanted = min(max(length, self._ahead), max(self._size - offset, 0))
         self._ahead = min(2 * self._ahead, WINDOW)
-        self._window = self._source.read(offset, wanted) if wanted else b""
+        self._window = self.source.read(offset, wanted) if wanted else b""
         self._base = offset
 
 
@@ -313,7 +327,9 @@ def _index(lexer: Lexer) -> Value | Odd:
     line = lexer.words()
     value = literals.memo_index(line)
     if value is None or value < 0:
-        raise MalformedArtifactError(f"{printable(line, 40)} is no memo index, before {lexer.position}")
+        raise MalformedArtifactError(
+            f"{printable(line, 40)} is no memo index, before {lexer.position}"
+        )
     return value if line == b"%d" % value else Odd(value)
 
 

@@ -26,11 +26,15 @@ from modelsec.scanning.pickle.values import (
     Inert,
     PersistentId,
     Value,
+    collapse,
 )
+from modelsec.scanning.source import Source
 
 SPARSE = 1 << 20
 """Memo indices may exceed eight times the number of entries by this much (8 MiB in CPython)."""
 
+LARGE = 256
+"""Members of a container beyond which, in large pickles, what they hold is forgotten."""
 _OLD_NAMES = 3
 """Protocols below this one map the module names of Python 2."""
 _WALKS = 4
@@ -112,7 +116,7 @@ class Machine:
         self.effects = 0
         self.offset = lexer.position
         self.lexer = lexer
-        self.memo = Memo()
+        self.memo = Memo(lexer.source)
         self.after_build: Callable[[Machine, Call], None] | None = None
         self.on_bytes: Callable[[int, Value], None] | None = None
         self._judge = judge
@@ -262,11 +266,13 @@ class Machine:
     def _fill(self, items: list[Value], code: int, kind: str) -> None:
         target = self._stack[-1]
         if type(target) is Container and target.kind == kind:
-            if len(items) == 1 or self._kept < self._budget.limits.kept_values:
+            if self._kept < self._budget.limits.kept_values:
                 target.items.extend(items)
                 self._kept += len(items)
             else:
                 target.hidden += len(items)
+            if self.lexer.skip and len(target.items) > LARGE:
+                self._collapse(target, items)
             return
         if type(target) is Inert:
             return  # a constant: either a container that takes it, or every unpickler raises
@@ -274,6 +280,13 @@ class Machine:
         self._judge.filled(self.offset, target, items, code)
         if type(target) is Call:
             target.items.extend(items)
+
+    def _collapse(self, target: Container, items: list[Value]) -> None:
+        """Forget what the last members of a large container hold, and constants among them."""
+        kept = [item for item in items if type(item) in (Container, Call) and not collapse(item)]
+        if target.kind == "list" and not kept:
+            del target.items[-len(items) :]
+            target.hidden += len(items)
 
     def _keep(self, items: list[Value]) -> list[Value]:
         self._kept += len(items)
@@ -286,7 +299,7 @@ class Machine:
         target = self._stack[-1]
         closes = run.body[-1]
         kind = "list" if closes == op.APPENDS else "dict"
-        self.memo.skip(run)
+        self.memo.skip(run, self.offset)
         self.unmeasured = self.unmeasured or run.gets
         if type(target) is Container and target.kind == kind:
             target.hidden += 1
@@ -307,32 +320,40 @@ class Machine:
                 self._judge.memo_bomb(self.offset, index)
         if memo.counting:
             raise Blurred  # MEMOIZE in skipped runs, and PUT: count exactly
-        memo.entries[index] = self._stack[-1]
+        memo.put(index, self._stack[-1])
 
     def _memoize(self, _: Value) -> None:
         memo = self.memo
         if memo.counting or memo.blurred:
             memo.append(self._stack[-1])
             return
-        entries = memo.entries
-        index = len(entries)
-        if index > memo.dense:
+        if memo.elsewhere:
+            memo.put(len(memo), self._stack[-1])
+            return
+        memo.first.append(self._stack[-1])
+        if len(memo.first) > memo.dense:
             memo.widen(self._budget.limits.memo)
-        entries[index] = self._stack[-1]
 
     def _get(self, argument: Value | Odd) -> None:
         index = argument if type(argument) is int else self._index(argument)
+        first = self.memo.first
         try:
-            value = self.memo.entries[index] if index in self.memo.entries else self.memo.get(index)
+            value = first[index] if 0 <= index < len(first) else self.memo.get(index)
         except KeyError:
-            if self._earlier is None or index not in self._earlier.entries:
-                raise MalformedArtifactError(
-                    f"memo entry {index} was never set, at {self.offset}"
-                ) from None
-            self._judge.memo_carried(self.offset, index)
-            value = self._earlier.entries[index]
+            value = self._carried(index)
         self.aliased = self.aliased or type(value) in (Container, Call)
         self._stack.append(value)
+
+    def _carried(self, index: int) -> Value:
+        """Return an entry of the pickle before: some loaders keep the memo, others do not."""
+        try:
+            value = UNKNOWN if self._earlier is None else self._earlier.get(index)
+        except KeyError:
+            value = UNKNOWN
+        if value is UNKNOWN:
+            raise MalformedArtifactError(f"memo entry {index} was never set, at {self.offset}")
+        self._judge.memo_carried(self.offset, index)
+        return value
 
     def _index(self, argument: Value | Odd) -> int:
         if type(argument) is Odd:
@@ -386,7 +407,14 @@ class Machine:
 
     def _reduce(self, _: Value) -> None:
         arguments = self._stack.pop()
-        self._stack[-1] = self._call(self._stack[-1], self._arguments(arguments))
+        called = self._call(self._stack[-1], self._arguments(arguments))
+        self._stack[-1] = called
+        if (
+            self.lexer.skip
+            and type(arguments) is Container
+            and not (type(called) is Call and called.args)
+        ):
+            collapse(arguments)  # the result does not hold them
 
     def _newobj(self, _: Value) -> None:
         arguments = self._stack.pop()
@@ -470,52 +498,74 @@ class Memo:
     """The memo: by index, MEMOIZE counting the entries.
 
     Attributes:
-        entries: what is known of it.
+        first: entries 0, 1, 2 ... without a gap: all of them, in honest pickles.
+        elsewhere: entries behind a gap.
         dense: indices up to this one need no check.
         counting: skipped runs have added entries by MEMOIZE.
         blurred: skipped runs have set entries by BINPUT or LONG_BINPUT.
     """
 
-    def __init__(self) -> None:
-        self.entries: dict[int, Value] = {}
+    def __init__(self, source: Source) -> None:
+        self.first: list[Value] = []
+        self.elsewhere: dict[int, Value] = {}
         self.dense = SPARSE
         self.counting = False
         self.blurred = False
-        self._skipped: list[bytes] = []
+        self._source = source
+        self._skipped: list[tuple[int, int]] = []
         self._hidden = 0
+
+    def __len__(self) -> int:
+        """Return the number of known entries."""
+        return len(self.first) + len(self.elsewhere)
+
+    def put(self, index: int, value: Value) -> None:
+        """Store under an index."""
+        first, elsewhere = self.first, self.elsewhere
+        if index < len(first):
+            first[index] = value
+        elif index > len(first):
+            elsewhere[index] = value
+        else:
+            elsewhere.pop(index, None)
+            first.append(value)
+            while elsewhere and len(first) in elsewhere:
+                first.append(elsewhere.pop(len(first)))
 
     def append(self, value: Value) -> None:
         """Store under the number of entries, skipped ones included."""
         if self.blurred:
             raise Blurred
         self._settle()
-        self.entries[len(self.entries) + self._hidden] = value
+        self.put(len(self) + self._hidden, value)
 
     def get(self, index: int) -> Value:
-        """Return an entry that is not among the known ones: ``INERT``, if a skipped run set it.
+        """Return an entry; one that a skipped run may have set is ``INERT``.
 
         Raises:
             KeyError: it was never set.
         """
+        if 0 <= index < len(self.first):
+            return self.first[index]
+        if index in self.elsewhere:
+            return self.elsewhere[index]
         self._settle()
-        if self.blurred or index < len(self.entries) + self._hidden:
+        if self.blurred or index < len(self) + self._hidden:
             if self.counting or self.blurred:
                 return INERT
         raise KeyError(index)
 
-    def skip(self, run: runs.Run) -> None:
+    def skip(self, run: runs.Run, offset: int) -> None:
         """Take note of the entries that a skipped run sets."""
         self.blurred = self.blurred or run.puts
         if run.memoizes:
             self.counting = True
             # Counting costs as much as skipping, and most pickles never ask.
-            self._skipped.append(run.body)
-            if len(self._skipped) >= 64:  # noqa: PLR2004 - 8 MiB of bodies
-                self._settle()
+            self._skipped.append((offset, len(run.body)))
 
     def is_sparse(self, index: int) -> bool:
         """Return whether an index would make an array-backed memo grow beyond all need."""
-        return not self.blurred and index > 8 * len(self.entries) + SPARSE
+        return not self.blurred and index > 8 * len(self) + SPARSE
 
     def widen(self, limit: int) -> None:
         """Move the bound up to which indices need no check.
@@ -523,12 +573,13 @@ class Memo:
         Raises:
             ResourceLimitError: there are more entries than the limit.
         """
-        if len(self.entries) > limit:
+        if len(self) > limit:
             raise ResourceLimitError(f"more than {limit} memo entries")
-        self.dense = min(8 * len(self.entries) + SPARSE, limit)
+        self.dense = min(8 * len(self) + SPARSE, limit)
 
     def _settle(self) -> None:
-        self._hidden += sum(runs.count_memoizes(body) for body in self._skipped)
+        for offset, length in self._skipped:
+            self._hidden += runs.count_memoizes(self._source.read(offset, length))
         self._skipped.clear()
 
 

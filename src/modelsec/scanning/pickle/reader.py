@@ -20,9 +20,9 @@ from modelsec.scanning.pickle import graph, joblib, rules
 from modelsec.scanning.pickle import opcodes as op
 from modelsec.scanning.pickle.judge import PersistentRule, PolicyJudge
 from modelsec.scanning.pickle.lexer import Lexer
-from modelsec.scanning.source import BytesSource, Slice, Source
-from modelsec.scanning.pickle.values import Blob, Value
 from modelsec.scanning.pickle.machine import Blurred, Machine, Memo
+from modelsec.scanning.pickle.values import Blob, Value
+from modelsec.scanning.source import BytesSource, Slice, Source
 
 SKIPPING_SIZE = 1 << 18
 """Pickles beyond this size may skip runs of constants; smaller ones are measured exactly."""
@@ -158,9 +158,7 @@ class Stream:
     def _prepare(self, *, skip: bool) -> None:
         part = self.part
         self.judge = PolicyJudge(part, self._persistent, self._local)
-        self.lexer = Lexer(
-            part.source, self.start, part.budget, skip=skip, patient=self._tolerant
-        )
+        self.lexer = Lexer(part.source, self.start, part.budget, skip=skip, patient=self._tolerant)
         self.machine = Machine(
             self.lexer,
             self.judge,
@@ -240,11 +238,13 @@ class Stream:
         yield Span(self.start, self.end)
 
     def _size(self) -> Iterator[Observation]:
-        nodes, depth = graph.measure(self.machine.result, self.part.budget)
+        if self.machine.aliased:
+            nodes, depth = graph.measure(self.machine.result, self.part.budget)
+        else:
+            nodes, depth = 0, graph.depth(self.machine.result, self.part.budget)
         if nodes > graph.EXPANDED:
             yield rules.EXPANSION.at(self.start, "shared containers expand to over 2**40 values")
         if depth > graph.DEEPEST:
             yield rules.DEEP.at(self.start, f"containers are nested {depth} deep")
         if self.machine.unmeasured:
             yield rules.ALIASES_UNMEASURED.at(self.start, "runs of constants were skipped")
-

@@ -37,7 +37,8 @@ class Run:
 SHORTEST = 64
 """Shorter runs are not worth the call."""
 
-_LONGEST = 1 << 17
+_LONGEST = 1 << 20
+"""A writer's batch of a thousand rows should fit."""
 _DEPTH = 4
 _CEILINGS = (255, 190, 142, 106, 79, 59, 44, 33, 24, 18, 13, 9, 7, 5, 4, 3, 2, 1, 0)
 """Steps of a third: each is an expression of its own, and the indices of honest pickles stay
@@ -134,7 +135,7 @@ def without_frame(body: bytes, start: int, end: int) -> bool:
 
 
 def may_have_frame(body: bytes, start: int) -> bool:
-    """Return whether there are bytes from ``start`` on that could be a FRAME; cheap."""
+    """Return whether there are bytes from ``start`` on that could begin a FRAME; cheap."""
     return _FRAME.search(body, start) is not None
 
 

@@ -81,9 +81,10 @@ class Call:
         states: arguments of BUILD, in order.
         items: what SETITEM(S), APPEND(S) and ADDITEMS put in, in order.
         hidden: items that were not kept.
+        known: what a rule has worked out about it before, with the number of states then.
     """
 
-    __slots__ = ("args", "callee", "hidden", "items", "kwargs", "produces", "states")
+    __slots__ = ("args", "callee", "hidden", "items", "kwargs", "known", "produces", "states")
 
     def __init__(
         self,
@@ -99,6 +100,7 @@ class Call:
         self.states: list[Value] = []
         self.items: list[Value] = []
         self.hidden = 0
+        self.known: tuple[int, object] | None = None
 
     def __repr__(self) -> str:
         """Return a short form: arguments may be cyclic."""
@@ -133,6 +135,37 @@ class Missing:
 UNKNOWN: Final = Unknown()
 INERT: Final = Inert()
 MISSING: Final = Missing()
+
+_NOTHING: "Final[list[Value]]" = []
+"""Of every collapsed tuple; nothing ever fills a tuple."""
+
+
+def collapse(value: Container | Call, depth: int = 3) -> bool:
+    """Forget what a container or object holds, if it is constants up to a small depth.
+
+    A row of a large table costs ten times its bytes, and nothing will ask about it; whoever does
+    is told that members are hidden. Returns False if something in it has to be kept.
+    """
+    if type(value) is Call:
+        if value.kwargs is not None or value.states or not value.callee:
+            return False
+        members = [*value.args, *value.items]
+    else:
+        members = value.items
+    for member in members:
+        kind = type(member)
+        if kind is Container or kind is Call:
+            if depth == 0 or not collapse(member, depth - 1):  # type: ignore[arg-type]  # just asked
+                return False
+        elif kind is PersistentId or kind is Global:
+            return False
+    if members:
+        value.hidden += len(members)
+        value.items = _NOTHING if type(value) is Container and value.kind == "tuple" else []
+        if type(value) is Call:
+            value.args = []
+    return True
+
 
 Value = (
     None
