@@ -1,3 +1,4 @@
+import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -6,7 +7,7 @@ from typing import Any
 import pytest
 
 from modelsec.errors import ConfigurationError
-from modelsec.files import atomic_binary, atomic_text
+from modelsec.files import atomic_binary, atomic_text, regular_file
 
 Writer = Callable[[Path], AbstractContextManager[Any]]
 
@@ -69,3 +70,29 @@ def test_binary_file_can_be_read_again(tmp_path: Path) -> None:
         file.write(b"abc")
         file.seek(0)
         assert file.read() == b"abc"
+
+
+def test_a_regular_file_is_opened_once_and_closed(tmp_path: Path) -> None:
+    """The descriptor reads the file, and is closed afterwards."""
+    path = tmp_path / "model.bin"
+    path.write_bytes(b"content")
+    with regular_file(path) as descriptor:
+        assert os.read(descriptor, 7) == b"content"
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(descriptor)
+
+
+def test_what_is_not_a_regular_file_is_refused(tmp_path: Path) -> None:
+    """A folder, a pipe (without waiting for its writer), a missing file and an impossible name."""
+    os.mkfifo(tmp_path / "pipe")
+    for name, reason in {
+        ".": "a folder",
+        "pipe": "not a regular file",
+        "missing": "No such file",
+        "nul\0": "null byte",
+    }.items():
+        with (
+            pytest.raises(ConfigurationError, match=reason),
+            regular_file(tmp_path / name),
+        ):
+            pass

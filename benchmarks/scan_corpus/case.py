@@ -17,7 +17,7 @@ class Case:
         dangerous: a scanner should not only refuse it but say what it can do.
         hostile: False for a look-alike: the same container without the trick.
         group: row of the result table.
-        section: of the reference notes.
+        section: of the catalogue of techniques that the cases follow.
         beside: further files that belong into the same folder, by relative path.
     """
 

@@ -2,12 +2,13 @@
 
 import os
 import secrets
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import IO, Any, BinaryIO, TextIO, TypeVar, cast
 
-from modelsec.errors import ConfigurationError
+from modelsec.errors import ConfigurationError, shown
 
 _File = TypeVar("_File", bound=IO[Any])
 
@@ -54,3 +55,27 @@ def _atomic(path: Path, opened: Callable[[Path], _File]) -> Iterator[_File]:
         raise ConfigurationError(f"cannot write {path}: {error.strerror}") from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def regular_file(path: str | Path) -> Iterator[int]:
+    """Open a regular file for reading, once, and give its descriptor.
+
+    Raises:
+        ConfigurationError: it cannot be opened, or is a folder, a pipe or a device.
+    """
+    path = Path(path)
+    try:
+        # Not blocking: a pipe under a model's name must not hang the caller.
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise ConfigurationError(f"cannot open {shown(str(path))}: {reason}") from error
+    try:
+        mode = os.fstat(descriptor).st_mode
+        if not stat.S_ISREG(mode):
+            kind = "a folder" if stat.S_ISDIR(mode) else "not a regular file"
+            raise ConfigurationError(f"cannot read {shown(str(path))}: it is {kind}")
+        yield descriptor
+    finally:
+        os.close(descriptor)

@@ -26,8 +26,8 @@ from modelsec.scanning.policy import shipped_layers
 
 if TYPE_CHECKING:
     from modelsec.scanning.baseline import Baseline
-    from modelsec.scanning.tree import Progress
     from modelsec.scanning.torch_rules import WeightsOnly
+    from modelsec.scanning.tree import Progress
 
 SAFE, FINDINGS, USAGE, NOT_UNDERSTOOD = 0, 1, 2, 3
 

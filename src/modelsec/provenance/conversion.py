@@ -4,9 +4,8 @@ import hashlib
 import json
 import math
 import os
-import stat
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import BinaryIO, Literal
 
@@ -19,7 +18,7 @@ from modelsec.errors import (
     UnsupportedFormatError,
     shown,
 )
-from modelsec.files import atomic_binary
+from modelsec.files import atomic_binary, regular_file
 from modelsec.provenance.checkpoints import read_contents
 from modelsec.provenance.gather import blocks
 from modelsec.provenance.record import Conversion, ConvertedTensor
@@ -81,14 +80,16 @@ def convert(  # noqa: PLR0913 - options by keyword
     if on_shared not in {"copy", "refuse"}:
         raise ConfigurationError(f"on_shared must be 'copy' or 'refuse', not {shown(on_shared)}")
     bounds = limits or Limits()
-    with _opened(source) as file, ExitStack() as resources:
-        before = os.fstat(file.fileno())
+    with regular_file(source) as descriptor, ExitStack() as resources:
+        before = os.fstat(descriptor)
         if target.exists() and os.path.samestat(before, target.stat()):
             raise ConfigurationError(f"cannot convert {printable(str(source))} onto itself")
-        report = scan(file, policy=policy, limits=bounds, name=str(source), digest=False)
+        # The same descriptor is scanned and converted: no other file can slip in between.
+        with os.fdopen(descriptor, "rb", buffering=0, closefd=False) as file:
+            report = scan(file, policy=policy, limits=bounds, name=str(source), digest=False)
         if not report.safe:
             raise UnsafeArtifactError(_why(report))
-        contents = read_contents(file.fileno(), before.st_size, bounds, policy, resources)
+        contents = read_contents(descriptor, before.st_size, bounds, policy, resources)
         _check(contents, before.st_size, bounds)
         aliases = _aliases(contents.tensors)
         if aliases and on_shared == "refuse":
@@ -97,14 +98,14 @@ def convert(  # noqa: PLR0913 - options by keyword
         written = sum(tensor.nbytes for tensor in contents.tensors)
         wanted = written <= DIGEST_LIMIT if digests is None else digests
         meter = _Meter(on_progress, before.st_size + written * (4 if wanted else 2))
-        source_sha256 = digest(Range(file.fileno(), 0, before.st_size), meter.advance)
+        source_sha256 = digest(Range(descriptor, 0, before.st_size), meter.advance)
         plan = layout(contents.tensors, _metadata(source_sha256, aliases, contents, keep_scalars))
         with atomic_binary(target) as output:
             gathered = _write(output.fileno(), plan, meter.advance)
             tensors = _verified(output, plan, gathered, meter.advance, digests=wanted)
             everything = Range(output.fileno(), 0, plan.size)
             target_sha256 = digest(everything, meter.advance) if wanted else None
-            _check_unchanged(file.fileno(), before)
+            _check_unchanged(descriptor, before)
     return Conversion(
         source=str(source),
         source_format=report.format,
@@ -119,22 +120,6 @@ def convert(  # noqa: PLR0913 - options by keyword
         policy=report.policy,
         policy_digest=report.policy_digest,
     )
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[BinaryIO]:
-    """Open once: what is scanned is what is converted."""
-    try:
-        # Not blocking: a FIFO under a model's name must not hang the caller.
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise ConfigurationError(f"cannot open {printable(str(path))}: {reason}") from error
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise ConfigurationError(f"cannot convert {printable(str(path))}: not a regular file")
-    with os.fdopen(descriptor, "rb", buffering=0) as file:
-        yield file
 
 
 def _why(report: ScanReport) -> str:

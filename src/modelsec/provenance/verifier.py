@@ -67,18 +67,17 @@ class ModelProvenanceVerifier:
             note = f"not all of it was understood; of what was: {note}"
         if worst is not None:
             note = f"{note} ({worst.id}: {worst.message})"
+        remedy = "" if worst is None else worst.rule.remedy
         return FormatCheck(
             safe=report.safe,
             format=report.format,
             note=note,
-            recommendation=""
-            if report.safe
-            else _recommendation(report, worst and worst.rule.remedy),
+            recommendation="" if report.safe else _recommendation(report, remedy),
             report=report,
         )
 
 
-def _recommendation(report: ScanReport, remedy: str | None) -> str:
+def _recommendation(report: ScanReport, remedy: str) -> str:
     if report.format.startswith(("torch", "pickle")) and report.verdict is not Verdict.DANGEROUS:
         return "Convert to SafeTensors format (modelsec convert); " + (remedy or "review the file")
     return remedy or "Do not load the file"

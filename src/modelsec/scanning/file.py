@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import stat
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from modelsec.errors import ConfigurationError, MalformedArtifactError, UnsafeArtifactError, shown
+from modelsec.files import regular_file
 from modelsec.scanning.engine import MALFORMED, Outcome, examine
 from modelsec.scanning.finding import Coverage, Finding, Rule, Verdict, printable
 from modelsec.scanning.limits import MIB, Budget, Limits
@@ -39,7 +39,7 @@ CHANGED = Rule(
 )
 
 
-def scan(
+def scan(  # noqa: PLR0913 - the front door's options, all by keyword
     what: str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO,
     *,
     policy: Policy | None = None,
@@ -70,11 +70,10 @@ def scan(
     with open_source(what) as opened:
         source = opened.source
         label = name or opened.label
-        rules = policy or default_policy()
         part = Part(
             source=source,
             name=Path(label).name,
-            policy=rules,
+            policy=policy or default_policy(),
             budget=Budget(limits or Limits(), clock),
             siblings=siblings or (FolderSiblings(opened.folder) if opened.folder else None),
         )
@@ -91,18 +90,16 @@ def scan(
                 outcome.add(MALFORMED.at(None, str(error)), limit)
         for finding in opened.afterwards():
             outcome.add(finding, limit)
-        return _report(label, source.size, sha256, found, outcome, rules)
+        return _report(label, part, sha256, found, outcome)
 
 
-def _report(
-    name: str, size: int, sha256: str | None, found: str, outcome: Outcome, policy: Policy
-) -> ScanReport:
+def _report(name: str, part: Part, sha256: str | None, found: str, outcome: Outcome) -> ScanReport:
     worst_first = sorted(
         outcome.findings, key=lambda f: (-f.verdict.rank, not f.incomplete, f.path, f.offset or 0)
     )
     return ScanReport(
         name=name,
-        size=size,
+        size=part.source.size,
         sha256=sha256,
         format=found,
         verdict=outcome.verdict,
@@ -110,8 +107,8 @@ def _report(
         findings=tuple(worst_first),
         unlisted=outcome.unlisted,
         permitted=tuple(outcome.permitted),
-        policy=policy.layers,
-        policy_digest=policy.digest,
+        policy=part.policy.layers,
+        policy_digest=part.policy.digest,
     )
 
 
@@ -153,7 +150,7 @@ def open_source(what: object) -> Iterator[_Opened]:
             yield _Opened(far.source, far.label, None, far.afterwards, digest_limit=0)
     elif isinstance(what, str | os.PathLike):
         path = Path(what)
-        with _regular_file(path) as descriptor:
+        with regular_file(path) as descriptor:
             before = os.fstat(descriptor)
 
             def changes() -> Iterator[Finding]:
@@ -172,23 +169,6 @@ def open_source(what: object) -> Iterator[_Opened]:
         raise ConfigurationError(
             f"scan() takes a path, bytes or a seekable binary file, not {shown(what)}"
         )
-
-
-@contextmanager
-def _regular_file(path: Path) -> Iterator[int]:
-    try:
-        # Not blocking: a FIFO under a model's name must not hang the caller.
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise ConfigurationError(f"cannot open {printable(str(path))}: {reason}") from error
-    try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            kind = "a folder: use scan_tree()" if path.is_dir() else "not a regular file"
-            raise ConfigurationError(f"cannot scan {printable(str(path))}: it is {kind}")
-        yield descriptor
-    finally:
-        os.close(descriptor)
 
 
 class FolderSiblings:
@@ -239,5 +219,5 @@ class FileSource:
 
     def read(self, offset: int, length: int) -> bytes:
         """Return exactly ``length`` bytes from ``offset``."""
-        with _regular_file(self._path) as descriptor:
+        with regular_file(self._path) as descriptor:
             return DescriptorSource(descriptor).read(offset, length)

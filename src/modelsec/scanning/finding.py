@@ -61,7 +61,7 @@ class Rule:
     reference: str = ""
     remedy: str = ""
 
-    def at(
+    def at(  # noqa: PLR0913 - what a finding can say, by keyword
         self,
         offset: int | None,
         message: str,
@@ -170,8 +170,11 @@ def printable(text: str | bytes, limit: int = _EVIDENCE) -> str:
     shortened = text[: limit + 1]
     escaped = "".join(
         # A report is read in terminals and in web pages: no control, bidi or homograph tricks.
-        character if " " <= character <= "~" else character.encode("unicode_escape").decode()
-        if not "\ud800" <= character <= "\udfff" else f"\\u{ord(character):04x}"
+        character
+        if " " <= character <= "~"
+        else character.encode("unicode_escape").decode()
+        if not "\ud800" <= character <= "\udfff"
+        else f"\\u{ord(character):04x}"
         for character in shortened
     )
     return escaped if len(escaped) <= limit else escaped[: limit - 3] + "..."

@@ -23,11 +23,12 @@ TAIL = (1 << 16) + 22 + 20  # a zip comment, its end record and a zip64 locator
 class Head:
     """The first bytes of a source, and its tail if anybody asks."""
 
-    __slots__ = ("_source", "_tail", "size", "start")
+    __slots__ = ("_source", "_tail", "far", "size", "start")
 
     def __init__(self, source: Source) -> None:
         self._source = source
         self._tail: bytes | None = None
+        self.far = source.far
         self.size = source.size
         self.start = source.read(0, min(HEAD, source.size))
 
@@ -98,7 +99,9 @@ def _tar(head: Head) -> bool:
 def _hdf5(head: Head) -> bool:
     """The signature at 0, or after a user block of 512 * 2**n bytes."""
     offset = 0
-    while offset < head.size:
+    # Far away, each step is a request; nothing but HDF5 itself looks further.
+    end = min(head.size, 1 << 20) if head.far else head.size
+    while offset < end:
         if head.peek(offset, 8) == b"\x89HDF\r\n\x1a\n":
             return True
         offset = offset * 2 or 512

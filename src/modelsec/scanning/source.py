@@ -128,10 +128,12 @@ class Slice:
 
     def __init__(self, base: Source, offset: int, size: int) -> None:
         check_range(base, offset, size)
-        if isinstance(base, Slice):  # a slice of a slice is a slice: no towers
-            base, offset = base._base, base._offset + offset  # noqa: SLF001 - its own class
+        # A slice of a slice is a slice: no towers.
         self._base: Source = base
-        self._offset: int = offset
+        self._offset = offset
+        if isinstance(base, Slice):
+            self._base = base._base
+            self._offset += base._offset
         self._size = size
 
     @property

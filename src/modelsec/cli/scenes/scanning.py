@@ -43,7 +43,7 @@ def _folder() -> dict[str, bytes]:
     """Return files by name. The hostile ones say what they would do; nobody ever loads them."""
     weights = {"layer.weight": np.arange(12.0).reshape(3, 4), "layer.bias": np.zeros(3)}
     arrays = io.BytesIO()
-    np.savez(arrays, **weights)
+    np.savez(arrays, weight=weights["layer.weight"], bias=weights["layer.bias"])
     # GLOBAL os.system, a text, TUPLE1, REDUCE: the whole of the oldest attack.
     hostile = b"\x80\x02cos\nsystem\nX\x0a\x00\x00\x00echo inert\x85R."
     archive = io.BytesIO()

@@ -1,0 +1,1 @@
+"""Readers of formats: one module, or a few with one prefix, a format."""

@@ -1,0 +1,1 @@
+"""Policy layers, as data: what the usual libraries may do, and why."""
