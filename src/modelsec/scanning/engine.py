@@ -203,11 +203,7 @@ def _chance(format_: str, reading: Outcome) -> bool:
 def _accepted(part: Part, formats: "Iterator[Format] | list[Format]") -> list[tuple[str, Outcome]]:
     found = []
     for format_ in formats:
-        try:
-            reader = format_.reader()
-        except ModuleNotFoundError:  # INTEGRATION: remove when every reader exists
-            continue
-        reading = _read(part, reader)
+        reading = _read(part, format_.reader())
         if reading is not None:
             found.append((format_.name, reading))
     return found

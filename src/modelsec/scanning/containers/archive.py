@@ -154,11 +154,7 @@ def _apply(
 ) -> Iterator[Observation]:
     dealt_with = set()
     try:
-        reader = application.reader()
-    except ModuleNotFoundError:  # INTEGRATION: remove when every application exists
-        return
-    try:
-        for observed in reader(part, archive):
+        for observed in application.reader()(part, archive):
             if isinstance(observed, Taken):
                 dealt_with.add(observed.index)
             else:

@@ -64,7 +64,9 @@ def read(part: Part, magic: "Stream", read_one: "Callable[..., Stream]") -> Iter
 def _raw(part: Part, position: int, keys: Value, storages: Storages) -> Iterator[Observation]:
     """Account for the raw storages."""
     if not isinstance(keys, Container) or not all(isinstance(key, str) for key in keys.items):
-        raise MalformedArtifactError(f"the list of storage keys is not a list of text, at {position}")
+        raise MalformedArtifactError(
+            f"the list of storage keys is not a list of text, at {position}"
+        )
     part.budget.members(len(keys.items))
     present = [str(key) for key in keys.items]
     if len(set(present)) != len(present):
@@ -75,7 +77,9 @@ def _raw(part: Part, position: int, keys: Value, storages: Storages) -> Iterator
             raise MalformedArtifactError(f"storage {printable(key)} is listed, but not declared")
         elements = int.from_bytes(part.source.read(position, 8), "little", signed=True)
         if elements != declared.elements:
-            message = f"storage {printable(key)} has {elements} elements, {declared.elements} declared"
+            message = (
+                f"storage {printable(key)} has {elements} elements, {declared.elements} declared"
+            )
             yield BAD_STORAGE.at(position, message, subject=key)
         end = position + 8 + declared.size
         if end > part.source.size:

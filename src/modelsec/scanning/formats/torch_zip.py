@@ -65,8 +65,21 @@ NOT_NUMBERS = Rule(
 )
 
 _MARKS = frozenset(
-    {"version", "byteorder", ".format_version", ".storage_alignment", ".data/serialization_id", ".data/version"}
+    {
+        "version",
+        "byteorder",
+        ".format_version",
+        ".storage_alignment",
+        ".data/serialization_id",
+        ".data/version",
+    }
 )
+_PICKLES = (
+    ("data.pkl", "data/"),
+    ("constants.pkl", "constants/"),
+    ("traced_inputs.pkl", "traced_inputs/"),
+)
+"""Each with the folder of its storages."""
 _LONGEST_MARK = 64
 _STORAGE_HEAD = 4096
 _PROGRAMS = (b"\x7fELF", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe")
@@ -91,7 +104,7 @@ def read_archive(part: Part, archive: Archive) -> Iterator[Observation | Taken]:
         return
     script = "constants.pkl" in members
     yield Identified("torchscript" if script else "torch")
-    for pickle, folder in (("data.pkl", "data/"), ("constants.pkl", "constants/")):
+    for pickle, folder in _PICKLES:
         if pickle not in members:
             continue
         storages = Storages()
@@ -196,4 +209,3 @@ def _compiled(members: dict[str, Member]) -> Iterator[Observation]:
     if native:
         message = f"{len(native)} members are compiled code, which is loaded as a library"
         yield COMPILED.at(None, message, evidence=native[0])
-

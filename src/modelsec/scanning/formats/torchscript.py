@@ -61,9 +61,7 @@ _TOKEN = re.compile(
 )
 
 
-def read_members(
-    part: Part, members: Mapping[str, Member]
-) -> Iterator[Observation | Taken]:
+def read_members(part: Part, members: Mapping[str, Member]) -> Iterator[Observation | Taken]:
     """Read the members that only a TorchScript archive has."""
     for name, member in members.items():
         if name.startswith("code/") and name.endswith(".py"):

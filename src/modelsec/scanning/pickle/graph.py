@@ -53,7 +53,8 @@ def measure(root: Value, budget: Budget) -> tuple[int, int]:
             child_size, child_depth = measured.get(id(child), (1, 0))
             size += child_size
             depth_ = max(depth_, child_depth)
-        measured[key] = (size, depth_ + 1)
+        # Beyond the bound numbers would only grow, by a bit for each level of a bomb.
+        measured[key] = (min(size, EXPANDED + 1), depth_ + 1)
     return measured[id(root)]
 
 

@@ -15,7 +15,8 @@ from math import prod
 from modelsec.errors import ArtifactError, MalformedArtifactError, UnsafeArtifactError
 from modelsec.scanning.finding import Rule, Verdict, printable
 from modelsec.scanning.part import Observation, Part
-from modelsec.scanning.pickle.arguments import array_type
+from modelsec.scanning.pickle.array_arguments import array_type
+from modelsec.scanning.pickle.checks import require_exact
 from modelsec.scanning.pickle.judge import PolicyJudge
 from modelsec.scanning.pickle.machine import Machine
 from modelsec.scanning.pickle.values import MISSING, Call, Container, Global, Value
@@ -55,6 +56,21 @@ SIBLING_OUTSIDE = Rule(
     remedy="do not load this file",
 )
 
+MAPPED_OBJECTS = Rule(
+    "MS-JBL-004",
+    "an array of objects that may be mapped into memory",
+    Verdict.DANGEROUS,
+    capability="memory corruption: the file's bytes are read as pointers",
+    remedy="joblib never writes this; do not load the file",
+)
+READ_AS_OPCODES = Rule(
+    "MS-JBL-005",
+    "the numbers of an array are opcodes for other loaders",
+    Verdict.DANGEROUS,
+    capability="code execution in pickle.load",
+    remedy="do not load this file",
+)
+
 RunNested = Callable[[int], int]
 
 
@@ -74,6 +90,7 @@ def after_build(
         if made is None:
             return
         if (made.module, made.name) in _WRAPPERS:
+            judge.array_from = judge.array_from or machine.lexer.position
             machine.lexer.position = _behind_array(machine, target)
         elif made.module in _OLD_MODULES and made.name in _OLD_NAMES:
             for observed in _sibling(machine.offset, target):
@@ -90,13 +107,17 @@ def after_build(
             raise MalformedArtifactError(
                 f"an array wrapper without type or shape, at {machine.offset}"
             )
+        require_exact([shape])
         sizes = [size for size in shape.items if isinstance(size, int) and size >= 0]
         if len(sizes) != len(shape.items):
             raise MalformedArtifactError(f"an array's shape is not sizes, at {machine.offset}")
         element = array_type(kind)
         if element.has_object:
+            if _attribute(target, "allow_mmap") is not False:
+                judge.note(MAPPED_OBJECTS.at(machine.offset, "objects that may be mapped"))
             return run_nested(position)
-        if isinstance(alignment, int):
+        judge.raw_from = judge.raw_from or position
+        if alignment is not MISSING and alignment is not None:
             padding = part.source.read(position, 1)[0]
             if part.source.read(position + 1, padding).strip(b"\xff"):
                 raise MalformedArtifactError(f"an array's padding is not padding, at {position}")

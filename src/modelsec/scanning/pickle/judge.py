@@ -1,15 +1,17 @@
 """From effects to findings: what the policy says of each import, call, state and item."""
 
+import re
 from collections.abc import Callable, Iterator
 
 from modelsec.scanning.finding import Finding, Rule, Verdict, printable
 from modelsec.scanning.part import Observation, Part, Permitted
 from modelsec.scanning.pickle import opcodes as op
 from modelsec.scanning.pickle import rules
-from modelsec.scanning.pickle.arguments import CHECKS, Refusal
+from modelsec.scanning.pickle.arguments import CHECKS
 from modelsec.scanning.pickle.capabilities import capability, embeds_code
 from modelsec.scanning.pickle.values import UNKNOWN, Call, Container, Global, PersistentId, Value
-from modelsec.scanning.policy import Allowance
+from modelsec.scanning.pickle.checks import Refusal, is_constant, require_exact
+from modelsec.scanning.policy import OPERATIONS, Allowance
 
 CONSTRUCTORS = frozenset(
     {
@@ -30,6 +32,12 @@ _FILL_NAMES = {
     op.ADDITEMS: "add",
 }
 
+_MAPPINGS = frozenset({"OrderedDict", "Counter", "defaultdict", "Bunch"})
+"""Classes that are filled by their items only; ``append`` and ``add`` would be attributes."""
+
+_SPECIAL = re.compile(r"__(?!doc__|name__|module__|version__|len__)\w*__")
+"""Attributes that decide what an object is, or what is called with it."""
+
 PersistentRule = Callable[[int, PersistentId], Iterator[Observation]]
 
 
@@ -40,6 +48,9 @@ class PolicyJudge:
         observed: findings, permissions and nested parts, in order.
         imports: every (module, name) that was imported, permitted or not.
         odd_at: offset of the first odd encoding, or None.
+        tools: imported callables that can do anything with the right arguments.
+        array_from: where the first array begins that only joblib skips; 0 for none.
+        raw_from: where the first one that is no nested pickle begins; 0 for none.
     """
 
     def __init__(
@@ -53,6 +64,10 @@ class PolicyJudge:
         self.odd_at: int | None = None
         self._noted: dict[tuple[str, int], Global | None] = {}
         self._values: dict[Global, Call] = {}
+        self.tools: set[Global] = set()
+        self.array_from = 0
+        self.raw_from = 0
+        self._worst = -1
         self._part = part
         self._policy = part.policy
         self._persistent = persistent
@@ -72,6 +87,8 @@ class PolicyJudge:
         subject = str(target)
         if allowance is not None:
             self._permit(allowance.layer, "import", target)
+            if CHECKS[allowance.arguments].tool:
+                self.tools.add(target)
             return
         does = capability(module, name)
         if embeds_code(module, name):
@@ -142,14 +159,19 @@ class PolicyJudge:
         final = not allowance.operations & {"build", "items"}
         if allowance.arguments:
             check = CHECKS[allowance.arguments]
-            self._judge_refusal(offset, subject, "call", check.call(call, self._part, self._policy))
+            if check.exact:
+                require_exact(call.args)
+            refusal = check.call(call, self._part, self._policy)
+            if refusal is None and call.kwargs is not None:
+                refusal = _refuse_keywords(call.kwargs)
+            self._judge_refusal(offset, subject, "call", refusal)
             result = check.evaluate(call, self._part)
             for nested in check.nested(call, self._part):
                 self.observed["nested", offset] = nested
             if result is not None:
                 return result
         # Nothing will ever be asked of a value that cannot change: one stands for millions.
-        if final and call.produces is callee:
+        if final and call.produces is callee and all(map(is_constant, call.args)):
             return self._values.setdefault(callee, Call(callee, [], callee))
         return call
 
@@ -162,6 +184,9 @@ class PolicyJudge:
         made = target.produces
         subject = str(made) if made else _describe(target)
         self._special_attributes(offset, subject, state)
+        if target.states or target.known is not None or target.given:
+            message = f"sets state on an object of {subject} that is complete"
+            self._find(rules.PATCH, offset, message, "build", subject)
         allowance = self._permits("build", made.module, made.name) if made else None
         if allowance is None:
             self._find(
@@ -183,11 +208,16 @@ class PolicyJudge:
         if isinstance(target, Container):
             if (
                 target.kind == "list"
+                and not target.given
                 and what == "setitem"
                 and all(isinstance(key, int) for key in items[::2])
             ):
                 return
-            self.odd(offset, f"{what} on a {target.kind}")
+            if target.given:
+                message = f"{what} on a {target.kind} that is part of something else already"
+                self._find(rules.PATCH, offset, message, "items")
+            else:
+                self.odd(offset, f"{what} on a {target.kind}")
             return
         made = target.produces if isinstance(target, Call) else None
         if made is None:
@@ -195,7 +225,10 @@ class PolicyJudge:
             self._find(rules.PATCH, offset, f"{what} on {described}", "items", described)
             return
         allowance = self._permits("items", made.module, made.name)
-        if allowance is not None:
+        if target.given or target.states or (what != "setitem" and made.name in _MAPPINGS):
+            message = f"{what} on an object of {made}, which no writer does at this point"
+            self._find(rules.PATCH, offset, message, "items", str(made))
+        elif allowance is not None:
             self._permit(allowance.layer, "items", made)
         else:
             self._find(
@@ -265,7 +298,7 @@ class PolicyJudge:
 
     def _permits(self, operation: str, module: str, name: str) -> Allowance | None:
         if self._local and module.partition(".")[0] in self._local:
-            return Allowance("defined in the file", frozenset({operation}))
+            return Allowance("defined in the file", OPERATIONS)
         return self._policy.permits(operation, module, name)
 
     def _special_attributes(self, offset: int, subject: str, state: Value) -> None:
@@ -276,24 +309,14 @@ class PolicyJudge:
         for part in parts:
             if not isinstance(part, Container) or part.kind != "dict":
                 continue
-            for key, _ in part.pairs():
-                if isinstance(key, str) and key in (
-                    "__class__",
-                    "__dict__",
-                    "__getattr__",
-                    "__getattribute__",
-                    "__reduce__",
-                    "__reduce_ex__",
-                    "__setstate__",
-                    "__call__",
-                ):
-                    self._find(
-                        rules.PRIVATE_STATE,
-                        offset,
-                        f"sets {key} on an object of {subject}",
-                        "build",
-                        subject,
-                    )
+            for key in part.items[::2]:
+                if isinstance(key, str):
+                    if key.startswith("__") and _SPECIAL.fullmatch(key):
+                        message = f"sets {key} on an object of {subject}"
+                        self._find(rules.PRIVATE_STATE, offset, message, "build", subject)
+                elif not is_constant(key) and not isinstance(key, Container):
+                    message = f"sets an attribute of an object of {subject} by a computed name"
+                    self._find(rules.PRIVATE_STATE, offset, message, "build", subject)
 
     def _judge_refusal(
         self, offset: int, subject: str, operation: str, refusal: Refusal | None
@@ -337,16 +360,17 @@ class PolicyJudge:
         key = (finding.id, finding.subject, finding.message if not finding.subject else "")
         if key in self.observed:
             return
-        # Keep the first few thousand, and always the first dangerous ones: the verdict must stand.
-        crowded = len(self.observed) >= 20 * self._limit
-        if not crowded or (finding.verdict is Verdict.DANGEROUS and not self._has_danger()):
+        # Keep the first few thousand, and always what makes the verdict worse: it must stand.
+        rank = 2 * finding.verdict.rank + finding.incomplete
+        if len(self.observed) < 20 * self._limit or rank > self._worst:
             self.observed[key] = finding
+            self._worst = max(self._worst, rank)
 
-    def _has_danger(self) -> bool:
-        return any(
-            isinstance(item, Finding) and item.verdict is Verdict.DANGEROUS
-            for item in self.observed.values()
-        )
+
+def _refuse_keywords(keywords: Container) -> Refusal | None:
+    if keywords.items or keywords.hidden:
+        return Refusal("keyword arguments, which no rule covers", dangerous=False)
+    return None
 
 
 def _describe(value: Value) -> str:

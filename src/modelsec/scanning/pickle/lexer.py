@@ -51,7 +51,10 @@ class Lexer:
         protocol: the argument of the last PROTO; 0 before.
         frame_end: where the current frame ends, or beyond everything.
         source: the bytes.
+        overrun: offset of a FRAME that passes the end of the data, or None: the C unpickler raises,
+            ``pickle.py`` goes on.
         disagreements: offsets and reasons of frames on which unpicklers disagree.
+        watch: called now and then.
         skip: whether runs of inert opcodes may be yielded as one ``RUN``.
     """
 
@@ -69,10 +72,12 @@ class Lexer:
         self._patient = patient
         self.frame_end = _NO_FRAME
         self.protocol = 0
+        self.overrun: int | None = None
         self.disagreements: list[tuple[int, str]] = []
         self.source = source
         self._size = source.size
         self._budget = budget
+        self.watch: Callable[[], None] = _nothing_to_watch
         self._window = b""
         self._base = start
         self._ahead = FIRST_WINDOW
@@ -104,6 +109,7 @@ class Lexer:
             count += 1
             if count == _STEP:
                 self._budget.opcodes(count)
+                self.watch()
                 count = 0
             simple = fixed[code]
             if simple is not None and relative < last:
@@ -222,10 +228,10 @@ class Lexer:
     def enter_frame(self, length: int) -> None:
         """Check a FRAME whose argument was just read."""
         start = self.position
-        if start < self.frame_end != _NO_FRAME:
+        if start - 9 < self.frame_end not in (_NO_FRAME, start):
             self.disagree(start - 9, "a frame begins within a frame")
         if start + length > self._size:
-            self.disagree(start - 9, "a frame passes the end of the data")
+            self.overrun = start - 9
         self.frame_end = start + length if length else _NO_FRAME
 
     def _leave_frame(self, offset: int) -> None:
@@ -281,6 +287,10 @@ class Lexer:
         self._ahead = min(2 * self._ahead, WINDOW)
         self._window = self.source.read(offset, wanted) if wanted else b""
         self._base = offset
+
+
+def _nothing_to_watch() -> None:
+    pass
 
 
 def _fixed(layout: str) -> Callable[[Lexer], Value]:

@@ -19,6 +19,8 @@ _SIMPLE_ESCAPES = {
 }  # fmt: skip
 _LONGEST_EXACT = 40
 """Digits that are converted; conversion is quadratic, and nothing here needs larger integers."""
+_LONGEST_INDEX = 4300
+"""Characters of a memo index, with zeros and blanks before it, that CPython converts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,8 @@ def integer(line: bytes) -> Value | Odd:
     """Read the argument of INT, where 00 and 01 are booleans."""
     if line in (b"00", b"01"):
         return line == b"01"
+    if line[:1] in (b"", b"\0"):
+        return Odd(0)  # the C unpickler reads nothing as zero
     return _integer(line)
 
 
@@ -99,7 +103,7 @@ def unicode_line(line: bytes) -> Value | Odd:
 
 def memo_index(line: bytes) -> int | None:
     """Read the argument of GET and PUT as ``int(line, 10)`` does; None if that fails."""
-    if len(line) > _LONGEST_EXACT:
+    if len(line) > _LONGEST_INDEX:
         return None
     try:
         return int(line, 10)

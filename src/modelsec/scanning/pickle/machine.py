@@ -6,7 +6,7 @@ would happen: a result that is thrown away has happened all the same.
 """
 
 import _compat_pickle
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Protocol
 
 from modelsec.errors import MalformedArtifactError, ResourceLimitError
@@ -20,11 +20,13 @@ from modelsec.scanning.pickle.values import (
     INERT,
     UNKNOWN,
     Blob,
+    Blurred,
     Call,
     Container,
     Global,
     Inert,
     PersistentId,
+    Unknown,
     Value,
     collapse,
 )
@@ -85,10 +87,6 @@ class Judge(Protocol):
         ...
 
 
-class Blurred(Exception):  # noqa: N818 - a signal: run again without skipping
-    """A skipped value turned out to matter."""
-
-
 class Machine:
     """One pickle, from its first opcode to STOP.
 
@@ -98,6 +96,8 @@ class Machine:
         unmeasured: whether skipped runs may alias.
         effects: imports, calls and other effects so far.
         offset: of the current opcode.
+        tools: callables that can do anything with the right arguments.
+        idle_tools: how often one was pushed without being called: something else may call it.
     """
 
     def __init__(
@@ -118,6 +118,8 @@ class Machine:
         self.lexer = lexer
         self.memo = Memo(lexer.source)
         self.after_build: Callable[[Machine, Call], None] | None = None
+        self.tools: Collection[Global] = ()
+        self.idle_tools = 0
         self.on_bytes: Callable[[int, Value], None] | None = None
         self._judge = judge
         self._budget = budget
@@ -127,6 +129,8 @@ class Machine:
         self._stack: list[Value] = []
         self._marks: list[list[Value]] = []
         self._kept = 0
+        self._below = 0
+        self._dropped: list[Value] = []
         self._names: dict[tuple[str, str], Global] = {}
 
     def run(self) -> None:
@@ -138,6 +142,7 @@ class Machine:
             Blurred: a skipped value matters; run again without skipping.
         """
         handlers = _HANDLERS
+        self.lexer.watch = self._check_size
         try:
             for offset, code, argument in self.lexer:
                 self.offset = offset
@@ -146,6 +151,23 @@ class Machine:
             raise MalformedArtifactError(
                 f"the pickle's stack has too few values, at {self.offset}"
             ) from None
+
+    def _effect(self) -> None:
+        """Count an effect; skipped runs may have prepared it."""
+        self.effects += 1
+        if self.memo.pending:
+            self.memo.settle()
+
+    @property
+    def roots(self) -> Value:
+        """The result, together with what was thrown away: hashing it has cost time, too."""
+        return Container("list", [self.result, *self._dropped]) if self._dropped else self.result
+
+    def _check_size(self) -> None:
+        """Raise if more is alive than the limits permit."""
+        alive = self._kept + self._below + len(self._stack) + len(self._marks)
+        if alive > 2 * self._budget.limits.kept_values:
+            raise ResourceLimitError(f"more than {self._budget.limits.kept_values} values to keep")
 
     # --- constants ---------------------------------------------------------------------------
 
@@ -186,27 +208,42 @@ class Machine:
     # --- stack -------------------------------------------------------------------------------
 
     def _mark(self, _: Value) -> None:
+        self._below += len(self._stack)
         self._marks.append(self._stack)
         self._stack = []
 
     def _pop_mark(self) -> list[Value]:
         items = self._stack
         self._stack = self._marks.pop()
+        self._below -= len(self._stack)
         return items
 
     def _pop(self, _: Value) -> None:
         if self._stack:
-            self._stack.pop()
+            self._drop([self._stack.pop()])
         else:
             self._pop_mark()
 
     def _discard_to_mark(self, _: Value) -> None:
-        self._pop_mark()
+        self._drop(self._pop_mark())
+
+    def _drop(self, items: list[Value]) -> None:
+        """Keep what is thrown away if it can hold anything: it is measured with the result."""
+        self._dropped.extend(item for item in items if type(item) in (Container, Call))
+        self.idle_tools -= sum(type(item) is Global and item in self.tools for item in items)
 
     def _dup(self, _: Value) -> None:
         value = self._stack[-1]
-        self.aliased = self.aliased or type(value) in (Container, Call)
+        self._again(value)
         self._stack.append(value)
+
+    def _again(self, value: Value) -> None:
+        """Take note that a value is pushed once more."""
+        kind = type(value)
+        if kind is Container or kind is Call:
+            self.aliased = True
+        elif kind is Global and value in self.tools:
+            self.idle_tools += 1
 
     # --- containers --------------------------------------------------------------------------
 
@@ -228,13 +265,16 @@ class Machine:
         self._stack.append(Container("dict", self._keep(items)))
 
     def _tuple1(self, _: Value) -> None:
+        self._kept += 1
         self._stack[-1] = Container("tuple", [self._stack[-1]])
 
     def _tuple2(self, _: Value) -> None:
+        self._kept += 1
         second = self._stack.pop()
         self._stack[-1] = Container("tuple", [self._stack[-1], second])
 
     def _tuple3(self, _: Value) -> None:
+        self._kept += 1
         third, second = self._stack.pop(), self._stack.pop()
         self._stack[-1] = Container("tuple", [self._stack[-1], second, third])
 
@@ -265,7 +305,7 @@ class Machine:
 
     def _fill(self, items: list[Value], code: int, kind: str) -> None:
         target = self._stack[-1]
-        if type(target) is Container and target.kind == kind:
+        if type(target) is Container and target.kind == kind and not target.given:
             if self._kept < self._budget.limits.kept_values:
                 target.items.extend(items)
                 self._kept += len(items)
@@ -275,8 +315,8 @@ class Machine:
                 self._collapse(target, items)
             return
         if type(target) is Inert:
-            return  # a constant: either a container that takes it, or every unpickler raises
-        self.effects += 1
+            raise Blurred
+        self._effect()
         self._judge.filled(self.offset, target, items, code)
         if type(target) is Call:
             target.items.extend(items)
@@ -299,12 +339,14 @@ class Machine:
         target = self._stack[-1]
         closes = run.body[-1]
         kind = "list" if closes == op.APPENDS else "dict"
+        if type(target) is Inert:
+            raise Blurred
         self.memo.skip(run, self.offset)
         self.unmeasured = self.unmeasured or run.gets
-        if type(target) is Container and target.kind == kind:
+        if type(target) is Container and target.kind == kind and not target.given:
             target.hidden += 1
-        elif type(target) is not Inert:
-            self.effects += 1
+        else:
+            self._effect()
             self._judge.filled(self.offset, target, [INERT], closes)
             if type(target) is Call:
                 target.hidden += 1
@@ -316,7 +358,7 @@ class Machine:
         memo = self.memo
         if index > memo.dense:
             memo.widen(self._budget.limits.memo)
-            if memo.is_sparse(index):
+            if memo.is_sparse(index, self.offset):
                 self._judge.memo_bomb(self.offset, index)
         if memo.counting:
             raise Blurred  # MEMOIZE in skipped runs, and PUT: count exactly
@@ -338,10 +380,11 @@ class Machine:
         index = argument if type(argument) is int else self._index(argument)
         first = self.memo.first
         try:
-            value = first[index] if 0 <= index < len(first) else self.memo.get(index)
+            known = 0 <= index < len(first) and not self.memo.pending
+            value = first[index] if known else self.memo.get(index)
         except KeyError:
             value = self._carried(index)
-        self.aliased = self.aliased or type(value) in (Container, Call)
+        self._again(value)
         self._stack.append(value)
 
     def _carried(self, index: int) -> Value:
@@ -384,7 +427,8 @@ class Machine:
             if isinstance(name, str | Blob) and isinstance(module, str | Blob):
                 self._judge.odd(self.offset, "a name of thousands of characters")
                 name, module = "?", "?"
-            elif UNKNOWN in (name, module):
+            elif any(type(part) in (Call, PersistentId, Unknown) for part in (name, module)):
+                self._judge.odd(self.offset, "a name that is computed")
                 name, module = "?", "?"
             else:
                 raise MalformedArtifactError(f"an import without two names, at {self.offset}")
@@ -398,11 +442,13 @@ class Machine:
             module = _compat_pickle.IMPORT_MAPPING.get(module, module)
         if "\0" in module:
             raise MalformedArtifactError(f"no module has a NUL in its name, at {self.offset}")
-        self.effects += 1
+        self._effect()
         target = self._names.get((module, name))
         if target is None:
             target = self._names[module, name] = Global(module, name)
         self._judge.imported(self.offset, target, walks=self.lexer.protocol >= _WALKS)
+        if target in self.tools:
+            self.idle_tools += 1
         return target
 
     def _reduce(self, _: Value) -> None:
@@ -450,16 +496,18 @@ class Machine:
     ) -> Value:
         if type(callee) is Inert:
             raise Blurred
-        self.effects += 1
+        self._effect()
+        if type(callee) is Global and callee in self.tools:
+            self.idle_tools -= 1
         call = Call(callee, arguments, callee if type(callee) is Global else None, keywords)
         return self._judge.called(self.offset, call)
 
     def _build(self, _: Value) -> None:
         state = self._stack.pop()
         target = self._stack[-1]
-        if type(target) is Inert:
+        if type(target) is Inert or _blurs(state):
             raise Blurred
-        self.effects += 1
+        self._effect()
         self._judge.built(self.offset, target, state)
         if type(target) is Call:
             target.states.append(state)
@@ -475,11 +523,11 @@ class Machine:
     def _persistent(self, identity: PersistentId) -> None:
         if self._stops_at_persistent_id:
             raise MalformedArtifactError(f"a persistent id without a loader, at {self.offset}")
-        self.effects += 1
+        self._effect()
         self._stack.append(self._judge.persistent(self.offset, identity))
 
     def _extension(self, argument: Value) -> None:
-        self.effects += 1
+        self._effect()
         self._judge.extension(self.offset, argument)
         self._stack.append(UNKNOWN)
 
@@ -494,6 +542,24 @@ class Machine:
         """PROTO and FRAME act on the lexer, READONLY_BUFFER on nothing that is told apart."""
 
 
+def _blurs(state: Value) -> bool:
+    """Return whether attributes that a state sets were skipped."""
+    if type(state) is not Container:
+        return type(state) is Inert
+    if state.kind != "tuple":
+        return state.hidden > 0
+    return state.hidden > 0 or any(
+        type(item) is Container and item.kind == "dict" and item.hidden for item in state.items
+    )
+
+
+def _is_alive(value: Value) -> bool:
+    """Return whether something could be done to a value, or with it."""
+    if type(value) is Container:
+        return value.kind not in ("tuple", "frozenset")
+    return type(value) in (Global, Call, PersistentId, Unknown)
+
+
 class Memo:
     """The memo: by index, MEMOIZE counting the entries.
 
@@ -503,6 +569,7 @@ class Memo:
         dense: indices up to this one need no check.
         counting: skipped runs have added entries by MEMOIZE.
         blurred: skipped runs have set entries by BINPUT or LONG_BINPUT.
+        pending: offset and length of skipped runs that nobody has looked into.
     """
 
     def __init__(self, source: Source) -> None:
@@ -511,6 +578,7 @@ class Memo:
         self.dense = SPARSE
         self.counting = False
         self.blurred = False
+        self.pending: list[tuple[int, int]] = []
         self._source = source
         self._skipped: list[tuple[int, int]] = []
         self._hidden = 0
@@ -522,6 +590,8 @@ class Memo:
     def put(self, index: int, value: Value) -> None:
         """Store under an index."""
         first, elsewhere = self.first, self.elsewhere
+        if self.pending and (index < len(first) or index in elsewhere):
+            self.settle()
         if index < len(first):
             first[index] = value
         elif index > len(first):
@@ -546,8 +616,10 @@ class Memo:
             KeyError: it was never set.
         """
         if 0 <= index < len(self.first):
+            self.settle()
             return self.first[index]
         if index in self.elsewhere:
+            self.settle()
             return self.elsewhere[index]
         self._settle()
         if self.blurred or index < len(self) + self._hidden:
@@ -558,14 +630,37 @@ class Memo:
     def skip(self, run: runs.Run, offset: int) -> None:
         """Take note of the entries that a skipped run sets."""
         self.blurred = self.blurred or run.puts
+        if run.gets or run.puts:
+            self.pending.append((offset, len(run.body)))
         if run.memoizes:
+            if self.elsewhere or self.blurred:
+                raise Blurred  # MEMOIZE may meet an entry that was put ahead
             self.counting = True
             # Counting costs as much as skipping, and most pickles never ask.
             self._skipped.append((offset, len(run.body)))
 
-    def is_sparse(self, index: int) -> bool:
+    def is_sparse(self, index: int, offset: int) -> bool:
         """Return whether an index would make an array-backed memo grow beyond all need."""
-        return not self.blurred and index > 8 * len(self) + SPARSE
+        # Of skipped entries it is known that each took two bytes at least.
+        return index > SPARSE + (2 * offset if self.blurred else 8 * len(self))
+
+    def settle(self) -> None:
+        """Look into skipped runs, before something happens that they might have a part in.
+
+        Raises:
+            Blurred: one replaces known entries, or fetches what it could then change.
+        """
+        for offset, length in self.pending:
+            for index, put in runs.memo_uses(self._source.read(offset, length)):
+                if index < len(self.first):
+                    value = self.first[index]
+                elif index in self.elsewhere:
+                    value = self.elsewhere[index]
+                else:
+                    continue
+                if put or _is_alive(value):
+                    raise Blurred
+        self.pending.clear()
 
     def widen(self, limit: int) -> None:
         """Move the bound up to which indices need no check.

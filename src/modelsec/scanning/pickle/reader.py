@@ -12,7 +12,7 @@ Covered loaders: ``pickle.load`` (C and Python), ``joblib.load``, ``pandas.read_
 from collections.abc import Iterator
 from dataclasses import replace
 
-from modelsec.errors import ArtifactError
+from modelsec.errors import ArtifactError, ResourceLimitError
 from modelsec.scanning.finding import Finding, Verdict
 from modelsec.scanning.formats import torch_legacy
 from modelsec.scanning.part import Identified, NotThisFormat, Observation, Part, Span
@@ -44,7 +44,7 @@ def read_without_magic(part: Part) -> Iterator[Observation]:
     stream = Stream(part, 0, tolerant=False)
     stream.run()
     if stream.broken is not None and not stream.judge.imports:
-        raise NotThisFormat
+        raise _not_a_pickle(stream.broken)
     yield from _streams(part, tolerant=stream.broken is None)
 
 
@@ -55,9 +55,14 @@ def read_effects_only(part: Part) -> Iterator[Observation]:
     stream = Stream(part, 0, tolerant=False, polyglot=True)
     stream.run()
     if not stream.judge.imports:
-        raise NotThisFormat
+        raise _not_a_pickle(stream.broken)
     yield from stream.judge.observed.values()  # type: ignore[misc]  # all are observations
     yield Span(0, stream.end)
+
+
+def _not_a_pickle(broken: ArtifactError | None) -> Exception:
+    """Return what to raise: nobody knows what comes behind a limit that stopped the trial."""
+    return broken if isinstance(broken, ResourceLimitError) else NotThisFormat()
 
 
 def read_one(
@@ -144,6 +149,7 @@ class Stream:
         earlier: Memo | None = None,
         local: tuple[str, ...] = (),
         skip: bool = True,
+        plain: bool = False,
     ) -> None:
         self.part = part
         self.start = self.end = start
@@ -153,6 +159,7 @@ class Stream:
         self._persistent = persistent
         self._earlier = earlier
         self._local = local
+        self._plain = plain
         self._prepare(skip=skip and part.source.size - start > SKIPPING_SIZE)
 
     def _prepare(self, *, skip: bool) -> None:
@@ -167,8 +174,10 @@ class Stream:
             tolerant=self._tolerant,
             stops_at_persistent_id=self._polyglot,
         )
+        self.machine.tools = self.judge.tools
         self.machine.on_bytes = self._look_into
-        self.machine.after_build = joblib.after_build(part, self.judge, self._run_nested)
+        if not self._plain:
+            self.machine.after_build = joblib.after_build(part, self.judge, self._run_nested)
 
     def run(self) -> None:
         """Run to STOP or to the break."""
@@ -201,6 +210,8 @@ class Stream:
     def _run_exactly(self) -> None:
         try:
             self.machine.run()
+        except Blurred:
+            self.broken = ResourceLimitError("more values than limits.kept_values")
         except ArtifactError as error:
             self.broken = error
 
@@ -217,11 +228,17 @@ class Stream:
 
     def observations(self) -> Iterator[Observation]:
         """Yield what was observed, with what only the whole stream tells."""
+        if self.lexer.overrun is not None:
+            self.judge.odd(self.lexer.overrun, "a frame passes the end of the data")
         acted = False
         for observed in self.judge.observed.values():
             if isinstance(observed, Finding) and observed.verdict is not Verdict.DATA_ONLY:
                 acted = True
             yield observed  # type: ignore[misc]  # all are observations
+        if self.machine.idle_tools > 0:
+            named = ", ".join(sorted(str(tool) for tool in self.judge.tools))
+            yield rules.HANDED_OVER.at(self.start, f"hands over, uncalled, one of: {named}")
+        yield from self._read_as_opcodes()
         for offset, reason in self.lexer.disagreements:
             yield rules.FRAME.at(offset, reason)
         if self.judge.odd_at is not None and self.judge.imports:
@@ -237,6 +254,18 @@ class Stream:
             yield from self._size()
         yield Span(self.start, self.end)
 
+    def _read_as_opcodes(self) -> Iterator[Observation]:
+        """Tell if a loader that knows nothing of joblib acts upon the bytes of an array."""
+        if not self.judge.array_from or self._plain:
+            return
+        other = Stream(
+            self.part, self.start, persistent=self._persistent, local=self._local, plain=True
+        )
+        other.run()
+        where, raw = self.judge.array_from, self.judge.raw_from or self.part.source.size
+        if any(_acts_from(where, raw, observed) for observed in other.judge.observed.values()):
+            yield joblib.READ_AS_OPCODES.at(where, "pickle.load would run the bytes of an array")
+
     def _size(self) -> Iterator[Observation]:
         if self.machine.aliased:
             nodes, depth = graph.measure(self.machine.result, self.part.budget)
@@ -248,3 +277,19 @@ class Stream:
             yield rules.DEEP.at(self.start, f"containers are nested {depth} deep")
         if self.machine.unmeasured:
             yield rules.ALIASES_UNMEASURED.at(self.start, "runs of constants were skipped")
+
+
+def _acts_from(where: int, raw: int, observed: object) -> bool:
+    """Return whether something observed is an effect among the bytes of arrays.
+
+    Args:
+        where: the first array begins.
+        raw: the first one begins that is not a pickle itself, the calls of which are harmless.
+        observed: anything that a judge has observed.
+    """
+    if not isinstance(observed, Finding):
+        return isinstance(observed, Part)
+    offset = observed.offset or 0
+    if observed.operation == "import":
+        return offset >= where
+    return observed.rule is rules.ARGUMENTS and offset >= raw

@@ -176,6 +176,13 @@ NESTED = Rule(
     capability="code execution, if something unpickles them",
     remedy="find out what reads these bytes; nothing honest hides a pickle in a pickle",
 )
+HANDED_OVER = Rule(
+    "MS-PKL-026",
+    "a callable that can do anything is handed over, not called",
+    Verdict.DANGEROUS,
+    capability="something else calls it, with arguments that no rule has seen",
+    remedy="do not load this file",
+)
 PRIVATE_STATE = Rule(
     "MS-PKL-024",
     "state replaces special attributes",

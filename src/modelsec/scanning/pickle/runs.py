@@ -13,6 +13,7 @@ The expression is possessive throughout: it never goes back, so its time is line
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 
@@ -39,10 +40,11 @@ SHORTEST = 64
 
 _LONGEST = 1 << 20
 """A writer's batch of a thousand rows should fit."""
-_DEPTH = 4
-_CEILINGS = (255, 190, 142, 106, 79, 59, 44, 33, 24, 18, 13, 9, 7, 5, 4, 3, 2, 1, 0)
-"""Steps of a third: each is an expression of its own, and the indices of honest pickles stay
-below a sixth of the offset."""
+_DEPTH = 6
+_CEILINGS = (255, 170, 113, 75, 50, 33, 22, 14, 9, 6, 4, 2, 1, 0)
+"""Of the third byte of an index, in steps of a half: each makes an expression of its own."""
+_LONGEST_TEXT = {True: 255, False: 127}
+"""Bytes, by whether the protocol is 4 or later: there, one expression serves all."""
 
 
 def _lengths(longest: int, padding: bytes) -> bytes:
@@ -62,10 +64,10 @@ def _tokens(protocol4: bool, ceiling: int) -> bytes:  # noqa: FBT001 - a cache k
     """Return the alternatives for one inert opcode other than MARK and what closes one."""
     memo = rb"\x94|\x95.{8}" if protocol4 else rb"q.|r..[\0-\x%02x]\0" % ceiling
     return (
-        rb"K.|[N\x88\x89\])}\x8f\x85\x86\x87as]|h.|J.{4}|G.{8}|M..|j..[\0-\x%02x]\0|" % ceiling
+        rb"K.|[N\x88\x89\])}\x8f\x85\x86\x87as]|h.|J.{4}|G.{8}|M..|j.{4}|"
         + memo
-        + rb"|[\x8cUC]" + _lengths(127, b"")
-        + rb"|X" + _lengths(127, rb"\0\0\0")
+        + rb"|[\x8cUC]" + _lengths(_LONGEST_TEXT[protocol4], b"")
+        + rb"|X" + _lengths(_LONGEST_TEXT[protocol4], rb"\0\0\0")
         + rb"|\x8a" + _lengths(16, b"")
     )  # fmt: skip
 
@@ -102,8 +104,8 @@ def match(window: bytes, position: int, offset: int, *, protocol4: bool) -> Run 
         offset: of the MARK in the pickle: memo indices far beyond it are left to the machine.
         protocol4: whether the pickle uses MEMOIZE and FRAME, or BINPUT and LONG_BINPUT.
     """
-    highest = min(offset // 4 >> 16, 255)
-    ceiling = next(value for value in _CEILINGS if value <= highest)
+    highest = min(offset // 3 >> 16, 255)
+    ceiling = 0 if protocol4 else next(value for value in _CEILINGS if value <= highest)
     found = _expression(protocol4, ceiling).match(window, position, position + _LONGEST)
     if found is None or found.end() - position < SHORTEST:
         return None
@@ -124,6 +126,26 @@ def count_memoizes(body: bytes) -> int:
         count += 1
         position = found.end()
     return count
+
+
+@cache
+def _up_to_memo_use() -> re.Pattern[bytes]:
+    """Match up to and with the next opcode that gives the index of a memo entry."""
+    tokens = _tokens(protocol4=True, ceiling=255).replace(rb"|h.|", b"|").replace(rb"|j.{4}", b"")
+    return re.compile(
+        rb"(?:" + tokens + rb"|[(eutld\x90\x91])*+(?:([hq])(.)|([jr])(.{4}))", re.DOTALL
+    )
+
+
+def memo_uses(body: bytes) -> Iterator[tuple[int, bool]]:
+    """Yield the memo indices of a run, and whether each is set (or fetched)."""
+    step = _up_to_memo_use().scanner(body).match  # type: ignore[attr-defined]  # typeshed has none
+    while (found := step()) is not None:
+        short, byte, long, four = found.groups()
+        if short:
+            yield byte[0], short == b"q"
+        else:
+            yield int.from_bytes(four, "little"), long == b"r"
 
 
 def without_frame(body: bytes, start: int, end: int) -> bool:

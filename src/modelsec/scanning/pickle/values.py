@@ -44,14 +44,16 @@ class Container:
         kind: of the object it becomes.
         items: members in order; keys and values in turn for a dict.
         hidden: members that were not kept (runs of numbers, or beyond the limits).
+        given: it was judged as an argument: filling it afterwards would evade the rule.
     """
 
-    __slots__ = ("hidden", "items", "kind")
+    __slots__ = ("given", "hidden", "items", "kind")
 
     def __init__(self, kind: str, items: "list[Value]", hidden: int = 0) -> None:
         self.kind = kind
         self.items = items
         self.hidden = hidden
+        self.given = False
 
     def pairs(self) -> "list[tuple[Value, Value]]":
         """Return the kept (key, value) pairs of a dict."""
@@ -81,10 +83,21 @@ class Call:
         states: arguments of BUILD, in order.
         items: what SETITEM(S), APPEND(S) and ADDITEMS put in, in order.
         hidden: items that were not kept.
+        given: as of a container.
         known: what a rule has worked out about it before, with the number of states then.
     """
 
-    __slots__ = ("args", "callee", "hidden", "items", "kwargs", "known", "produces", "states")
+    __slots__ = (
+        "args",
+        "callee",
+        "given",
+        "hidden",
+        "items",
+        "known",
+        "kwargs",
+        "produces",
+        "states",
+    )
 
     def __init__(
         self,
@@ -100,6 +113,7 @@ class Call:
         self.states: list[Value] = []
         self.items: list[Value] = []
         self.hidden = 0
+        self.given = False
         self.known: tuple[int, object] | None = None
 
     def __repr__(self) -> str:
@@ -112,6 +126,10 @@ class PersistentId:
     """What the loader's ``persistent_load`` would return for this id."""
 
     id: "Value"
+
+
+class Blurred(Exception):  # noqa: N818 - a signal: run again without skipping
+    """A skipped value turned out to matter."""
 
 
 class Unknown:
