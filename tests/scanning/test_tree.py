@@ -293,3 +293,31 @@ def test_a_root_that_is_no_folder_is_refused(tmp_path: Path, name: str) -> None:
     folder(tmp_path, {"file.txt": b"text\n"})
     with pytest.raises(ConfigurationError):
         scan_tree(f"{tmp_path}/{name}")
+
+
+def test_what_git_does_not_put_into_its_folder_is_told(tmp_path: Path) -> None:
+    """A configuration can name a file there, and nobody would have scanned it."""
+    folder(tmp_path, {"a.txt": b"text\n", ".git/HEAD": b"ref\n", ".git/model.bin": ELF})
+    report = scan_tree(tmp_path)
+    assert [finding.member for finding in found(report, "MS-DIR-011")] == [".git/model.bin"]
+    assert not report.safe
+
+
+@pytest.mark.parametrize(
+    "line",
+    [b"fsmonitor = ./x", b"hooksPath=../x", b"sshCommand = x", b"pager = x", b"clean = x %f"],
+)
+def test_programs_that_git_is_configured_to_run_are_code(tmp_path: Path, line: bytes) -> None:
+    """They run on the next command of git, as hooks do."""
+    folder(tmp_path, {"a.txt": b"text\n", ".git/config": b"[core]\n\t" + line + b"\n"})
+    assert len(found(scan_tree(tmp_path), "MS-DIR-009")) == 1
+
+
+def test_an_ordinary_configuration_of_git_is_no_finding(tmp_path: Path) -> None:
+    """Large files are filtered by git-lfs."""
+    config = (
+        b'[core]\n\tbare = false\n\tfsmonitor = true\n[remote "origin"]\n\turl = x\n'
+        b'[filter "lfs"]\n\tclean = git-lfs clean -- %f\n\tprocess = git-lfs filter-process\n'
+    )
+    folder(tmp_path, {"a.txt": b"text\n", ".git/config": config})
+    assert scan_tree(tmp_path).safe

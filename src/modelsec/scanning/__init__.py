@@ -4,13 +4,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from modelsec.scanning.file import scan
     from modelsec.scanning.finding import Coverage, Finding, Rule, Verdict
     from modelsec.scanning.limits import Limits
     from modelsec.scanning.policy import Policy
     from modelsec.scanning.report import ScanReport, TreeReport
-    from modelsec.scanning.file import scan
-    from modelsec.scanning.tree import Progress, scan_tree
     from modelsec.scanning.torch_rules import WeightsOnly, weights_only
+    from modelsec.scanning.tree import Progress, scan_tree
 
 _HOMES = {
     "Coverage": "finding",

@@ -152,8 +152,20 @@ def examine(part: Part) -> Outcome:
         result.add(
             _finding(part, AMBIGUOUS.at(0, f"the bytes are {names} at once")), limits.findings
         )
-    if readings:
+    try:
+        _add_unread(part, result, anything_read=bool(readings))
+    except ArtifactError as error:  # the source shrinks, or its server has gone
+        result.add(_finding(part, _rule(error).at(None, str(error))), limits.findings)
+    return result
+
+
+def _add_unread(part: Part, result: Outcome, *, anything_read: bool) -> None:
+    """Add what is to be said of bytes that no reading has claimed."""
+    limits = part.budget.limits
+    if anything_read:
         for finding, rest in _unclaimed(part, result.spans):
+            if result.incomplete and finding.length == part.source.size:
+                continue  # the reason is told already
             result.add(_finding(part, finding), limits.findings)
             if rest is not None:
                 result.merge(examine(rest), limits.findings)
@@ -171,7 +183,6 @@ def examine(part: Part) -> Outcome:
             ),
             limits.findings,
         )
-    return result
 
 
 def _forced(part: Part) -> list[tuple[str, Outcome]]:
@@ -246,7 +257,9 @@ def _unclaimed(part: Part, spans: list[tuple[int, int]]) -> Iterator[tuple[Findi
             continue
         message = f"{stop - start} bytes belong to no structure that was read"
         if stop - start == part.source.size:
-            return  # nothing was claimed: scanning it again would only say the same
+            # Nothing was claimed: scanning it again would only say the same.
+            yield UNCLAIMED.at(start, message, length=stop - start), None
+            return
         rest = part.child(Slice(part.source, start, stop - start), f"bytes at {start}")
         yield UNCLAIMED.at(start, message, length=stop - start), rest
 

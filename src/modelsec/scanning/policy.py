@@ -68,7 +68,9 @@ class Policy:
         package = module.partition(".")[0]
         table = self._tables.get(package)
         if table is None:
-            table = self._tables[package] = self._compose(package)
+            table = self._compose(package)
+            if table:  # hostile files ask about any number of packages
+                self._tables[package] = table
         return table.get((module, name))
 
     def permits(self, operation: str, module: str, name: str) -> Allowance | None:
@@ -193,11 +195,12 @@ def _names(entry: object, place: str) -> list[tuple[str, str]]:
 
 def _operations(entry: dict[str, object], place: str) -> frozenset[str]:
     operations = entry.get("operations")
-    if not isinstance(operations, list) or not operations or not OPERATIONS.issuperset(operations):
+    named = operations if isinstance(operations, list) else []
+    if not named or not all(isinstance(one, str) and one in OPERATIONS for one in named):
         raise ConfigurationError(
             f"{place} needs operations, some of: {', '.join(sorted(OPERATIONS))}"
         )
-    return frozenset(operations)
+    return frozenset(named)
 
 
 def _text(entry: dict[str, object], key: str, place: str) -> str:

@@ -147,14 +147,22 @@ def _protobuf(head: Head) -> bool:
 
 
 def _json_like(head: Head) -> bool:
-    start = head.start.removeprefix(b"\xef\xbb\xbf").replace(b"\0", b"")
-    start = start.removeprefix(b"\xff\xfe").removeprefix(b"\xfe\xff").lstrip()
-    return start[:1] in {b"{", b"["}
+    return _unmarked(head)[:1] in {b"{", b"["} or _blank(head)
 
 
 def _xml_like(head: Head) -> bool:
+    return _unmarked(head)[:1] == b"<" or _blank(head)
+
+
+def _unmarked(head: Head) -> bytes:
+    """The start as bytes of text, whatever its encoding, without marks and blanks."""
     start = head.start.removeprefix(b"\xef\xbb\xbf").replace(b"\0", b"")
-    return start.removeprefix(b"\xff\xfe").removeprefix(b"\xfe\xff").lstrip()[:1] == b"<"
+    return start.removeprefix(b"\xff\xfe").removeprefix(b"\xfe\xff").lstrip()
+
+
+def _blank(head: Head) -> bool:
+    """Nothing but blanks as far as the head shows: loaders skip them, the reader decides."""
+    return head.size > len(head.start) and not head.start.strip()
 
 
 def _anything(head: Head) -> bool:

@@ -132,8 +132,8 @@ class Slice:
         self._base: Source = base
         self._offset = offset
         if isinstance(base, Slice):
-            self._base = base._base
-            self._offset += base._offset
+            self._base = base._base  # noqa: SLF001 - its own class
+            self._offset += base._offset  # noqa: SLF001 - idem
         self._size = size
 
     @property

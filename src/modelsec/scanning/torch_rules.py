@@ -14,6 +14,7 @@ from typing import BinaryIO, Final
 
 from modelsec.errors import ArtifactError
 from modelsec.scanning.containers import zip as zip_reader
+from modelsec.scanning.file import open_source
 from modelsec.scanning.finding import printable
 from modelsec.scanning.formats.torch_legacy import is_magic
 from modelsec.scanning.limits import Budget, Limits
@@ -23,7 +24,6 @@ from modelsec.scanning.pickle.lexer import Lexer, Opcode
 from modelsec.scanning.pickle.machine import Machine
 from modelsec.scanning.pickle.values import Call, Container, Global, PersistentId, Value
 from modelsec.scanning.policy import default_policy
-from modelsec.scanning.file import open_source
 from modelsec.scanning.source import Source
 
 TORCH_VERSION: Final = "2.13"
@@ -40,19 +40,10 @@ _OPCODES = frozenset(
 )  # fmt: skip
 _NAMES = {code: name for name, code in vars(op).items() if name.isupper()}
 _BLOCKED = ("sys", "os", "posix", "nt")
-_TYPES = """BFloat16 Bool Byte Char ComplexDouble ComplexFloat Double Float Half Int Long QInt32
-    QInt8 QUInt2x4 QUInt4x2 QUInt8 Short""".split()
-_DTYPES = """bfloat16 bool complex32 complex64 complex128 float16 float32 float64 int8 int16 int32
-    int64 uint8 uint16 uint32 uint64 qint8 qint32 quint8 quint4x2 quint2x4 float8_e4m3fn
-    float8_e5m2 float8_e4m3fnuz float8_e5m2fnuz float8_e8m0fnu float4_e2m1fn_x2 bits8 bits16
-    bits1x8 bits2x4 bits4x2 uint1 uint2 uint3 uint4 uint5 uint6 uint7 int1 int2 int3 int4 int5
-    int6 int7 per_tensor_affine per_tensor_symmetric per_channel_affine per_channel_symmetric
-    per_channel_affine_float_qparams""".split()
-_REBUILD = """_rebuild_parameter _rebuild_parameter_with_state _rebuild_qtensor _rebuild_tensor
-    _rebuild_tensor_v2 _rebuild_tensor_v3 _rebuild_sparse_tensor _rebuild_meta_tensor_no_storage
-    _rebuild_nested_tensor _rebuild_wrapper_subclass _rebuild_device_tensor_from_numpy
-    _rebuild_device_tensor_from_cpu_tensor""".split()
-_TENSORS = """Double Float Half BFloat16 Long Int Short Char Byte Bool""".split()
+_TYPES = ["BFloat16", "Bool", "Byte", "Char", "ComplexDouble", "ComplexFloat", "Double", "Float", "Half", "Int", "Long", "QInt32", "QInt8", "QUInt2x4", "QUInt4x2", "QUInt8", "Short"]
+_DTYPES = ["bfloat16", "bool", "complex32", "complex64", "complex128", "float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "qint8", "qint32", "quint8", "quint4x2", "quint2x4", "float8_e4m3fn", "float8_e5m2", "float8_e4m3fnuz", "float8_e5m2fnuz", "float8_e8m0fnu", "float4_e2m1fn_x2", "bits8", "bits16", "bits1x8", "bits2x4", "bits4x2", "uint1", "uint2", "uint3", "uint4", "uint5", "uint6", "uint7", "int1", "int2", "int3", "int4", "int5", "int6", "int7", "per_tensor_affine", "per_tensor_symmetric", "per_channel_affine", "per_channel_symmetric", "per_channel_affine_float_qparams"]
+_REBUILD = ["_rebuild_parameter", "_rebuild_parameter_with_state", "_rebuild_qtensor", "_rebuild_tensor", "_rebuild_tensor_v2", "_rebuild_tensor_v3", "_rebuild_sparse_tensor", "_rebuild_meta_tensor_no_storage", "_rebuild_nested_tensor", "_rebuild_wrapper_subclass", "_rebuild_device_tensor_from_numpy", "_rebuild_device_tensor_from_cpu_tensor"]
+_TENSORS = ["Double", "Float", "Half", "BFloat16", "Long", "Int", "Short", "Char", "Byte", "Bool"]
 ALLOWED: Final = frozenset(
     {
         "collections.OrderedDict", "collections.Counter", "torch.nn.parameter.Parameter",
@@ -165,7 +156,9 @@ def _legacy(part: Part, names: frozenset[str]) -> WeightsOnly:
         return WeightsOnly(accepted=False, reason="it does not begin with torch's magic number")
     for number in range(4):
         storages = number == 2  # noqa: PLR2004 - the object
-        position, _ = _run(part.source, position, part.budget, names, storages=storages, legacy=True)
+        position, _ = _run(
+            part.source, position, part.budget, names, storages=storages, legacy=True
+        )
     return WeightsOnly(accepted=True)
 
 
@@ -209,12 +202,17 @@ class _TorchRules:
         name = f"{target.module}.{target.name}"
         if target.module in _BLOCKED or name not in self._names:
             raise _Refused(
-                offset, f"{printable(name)} is not among the allowed names", opcode="GLOBAL", subject=name
+                offset,
+                f"{printable(name)} is not among the allowed names",
+                opcode="GLOBAL",
+                subject=name,
             )
 
     def called(self, offset: int, call: Call) -> Value:
         if not isinstance(call.callee, Global):
-            raise _Refused(offset, "something that is not an allowed name is called", opcode="REDUCE")
+            raise _Refused(
+                offset, "something that is not an allowed name is called", opcode="REDUCE"
+            )
         return call
 
     def built(self, offset: int, target: Value, state: Value) -> None:
@@ -230,7 +228,9 @@ class _TorchRules:
         if code in (op.SETITEM, op.SETITEMS) and made is not None:
             if made in (Global("collections", "OrderedDict"), Global("collections", "Counter")):
                 return
-        raise _Refused(offset, "items are put into something else than a dict or list", opcode=_NAMES[code])
+        raise _Refused(
+            offset, "items are put into something else than a dict or list", opcode=_NAMES[code]
+        )
 
     def persistent(self, offset: int, identity: PersistentId) -> Value:
         if not self._storages:

@@ -13,7 +13,8 @@ the ``blobs`` of the enclosing repository are followed, and a blob is reported u
 the links to it, not under its hash. ``follow_links=True`` follows all links, and notes them.
 
 What belongs to git (``.git``) is read by git, not by loaders: it is noted, its active hooks are
-reported as code, and its objects are not scanned.
+reported as code (so are programs that its configuration names), and its objects are not scanned.
+What git itself does not put there makes the result incomplete: a configuration could name it.
 """
 
 import os
@@ -23,11 +24,11 @@ from pathlib import Path, PurePosixPath
 
 from modelsec.errors import ConfigurationError
 from modelsec.scanning.engine import PARSER_ERROR
+from modelsec.scanning.file import scan
 from modelsec.scanning.finding import Coverage, Finding, Rule, Verdict, printable
 from modelsec.scanning.limits import Limits
 from modelsec.scanning.policy import Policy, default_policy
 from modelsec.scanning.report import ScanReport, TreeReport
-from modelsec.scanning.file import scan
 from modelsec.scanning.shards import missing_shards
 from modelsec.scanning.walk import LINK, STOPPED, UNREADABLE, File, Walk, hub_blobs
 

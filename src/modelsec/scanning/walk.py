@@ -4,6 +4,7 @@ See ``tree`` for the rules about links and for what is made of the files.
 """
 
 import os
+import re
 import stat
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -41,6 +42,14 @@ STOPPED = Rule(
     remedy="raise the limits, or scan the rest by itself",
 )
 GIT = Rule("MS-DIR-008", "files that belong to git are not scanned", Verdict.DATA_ONLY)
+NOT_GIT = Rule(
+    "MS-DIR-011",
+    "what git did not put into its folder",
+    Verdict.UNKNOWN,
+    incomplete=True,
+    capability="hidden payload",
+    remedy="ask who put it there: a configuration can name it, a scan of models skips it",
+)
 HOOK = Rule(
     "MS-DIR-009",
     "a hook that git runs",
@@ -50,6 +59,20 @@ HOOK = Rule(
 )
 
 
+_GIT_FOLDERS = frozenset(
+    ("branches", "hooks", "info", "lfs", "logs", "modules", "objects", "refs", "rebase-merge")
+) | {"rebase-apply", "worktrees", "xet", "annex", "sequencer", "reftable"}
+_GIT_FILES = frozenset(
+    ("HEAD", "config", "config.worktree", "description", "index", "packed-refs", "shallow")
+) | {"FETCH_HEAD", "ORIG_HEAD", "COMMIT_EDITMSG", "MERGE_MSG", "MERGE_HEAD", "gitk.cache", "gc.log"}
+_GIT_RUNS = re.compile(
+    rb"^\s*+(?:\[[^\]\n]*+\]\s*+)?+(?:fsmonitor|hookspath|sshcommand|gitproxy|editor|pager|askpass"
+    rb"|clean|smudge|process|textconv|command|cmd|helper|program|external|packobjectshook"
+    rb"|templatedir|tool|driver)\s*+=(?!\s*+(?:git-lfs |(?:cache|store|manager|osxkeychain)\s*$"
+    rb"|(?:true|false)\s*$))",
+    re.IGNORECASE | re.MULTILINE,
+)
+_GIT_CONFIG = 1 << 20  # bytes of a configuration that are looked at
 _DEPTH = 64
 _LISTED = 10
 _REPOSITORY = ("models--", "datasets--", "spaces--")
@@ -169,6 +192,12 @@ class Walk:
 
     def _git(self, path: Path, name: str) -> None:
         self.say(GIT, name, "git's own files; no loader reads them")
+        strange, runs = _of_git(path)
+        for found in strange[:_LISTED]:
+            self.say(NOT_GIT, f"{name}/{_text(found)}", "git keeps nothing of this name")
+        if runs is not None:
+            shown = printable(runs.group().strip(), 60)
+            self.say(HOOK, f"{name}/config", f"git runs what '{shown}' says")
         try:
             hooks = sorted(entry.name for entry in os.scandir(path / "hooks"))
         except OSError:
@@ -177,6 +206,23 @@ class Walk:
             self.say(
                 HOOK, f"{name}/hooks/{_text(hook)}", "git runs it on commit, checkout or merge"
             )
+
+
+def _of_git(path: Path) -> tuple[list[str], re.Match[bytes] | None]:
+    """Return what git did not write into its folder, and what its configuration makes it run."""
+    strange: list[str] = []
+    try:
+        for entry in os.scandir(path):
+            known = _GIT_FOLDERS if entry.is_dir() else _GIT_FILES
+            if entry.is_symlink() or entry.name not in known:
+                strange.append(entry.name)
+        config = path / "config"
+        if not stat.S_ISREG(config.lstat().st_mode):
+            return sorted(strange), None
+        with config.open("rb") as opened:
+            return sorted(strange), _GIT_RUNS.search(opened.read(_GIT_CONFIG))
+    except OSError:
+        return sorted(strange), None
 
 
 def hub_blobs(folder: Path) -> Path | None:

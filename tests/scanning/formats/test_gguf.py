@@ -56,7 +56,12 @@ def test_files_older_than_gguf_are_unsupported(magic: bytes) -> None:
 
 @pytest.mark.parametrize(
     "key",
-    ["tokenizer.chat_template", "tokenizer.chat_template.tool_use", "tokenizer.chat_templates"],
+    [
+        "tokenizer.chat_template",
+        "tokenizer.chat_template.tool_use",
+        "tokenizer.chat_templates",
+        "general.prompt_template",
+    ],
 )
 def test_a_template_in_the_metadata_is_checked(key: str) -> None:
     """Every key that holds templates, as a string or as an array."""

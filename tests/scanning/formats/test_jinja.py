@@ -402,3 +402,33 @@ TOKENS = ("{{", "}}", "{%", "%}", "if", "for", "in", "set", "x", "'_'", *".[]()|
 def test_token_soup_never_breaks_the_scan(pieces: list[str]) -> None:
     """Any order of tokens ends in a report."""
     assert "MS-COV-004" not in ids(template(" ".join(pieces) or " "))
+
+
+ATTACK = b"{{ x.__class__ }}"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'{"a": "%s"}' % ATTACK,
+        b'["%s"]' % ATTACK,
+        b"<a>%s</a>" % ATTACK,
+        b"<html>%s</html>" % ATTACK,
+        ATTACK.decode().encode("utf-16"),
+        ATTACK + b" " * (17 << 20),
+    ],
+)
+def test_a_template_by_name_is_nothing_else(content: bytes) -> None:
+    """A runtime renders it, whatever else the text could be, and however large it is."""
+    assert not scan(content, name="chat_template.jinja").safe
+
+
+@pytest.mark.parametrize("name", ["template.txt", "template", "tool_use"])
+def test_an_attack_is_a_template_under_every_name(name: str) -> None:
+    """Runtimes take a template from any file that they are given."""
+    assert scan(ATTACK, name=name).verdict is Verdict.DANGEROUS
+
+
+def test_an_attribute_among_several_is_found() -> None:
+    """A sort takes several attributes, with commas between them."""
+    assert "MS-JIN-001" in ids(template("{{ messages|sort(attribute='role,__class__') }}"))

@@ -85,7 +85,8 @@ def test_a_parent_library_of_its_own_kind_is_data() -> None:
 def test_trust_on_behalf_of_the_user_is_unknown() -> None:
     """A configuration cannot answer for whoever loads it."""
     assert ids(document({"a": {"trust_remote_code": True}})) == {"MS-JSN-002"}
-    assert document({"trust_remote_code": "true"}).safe
+    assert ids(document({"trust_remote_code": "true"})) == {"MS-JSN-002"}
+    assert document({"trust_remote_code": "false"}).safe
 
 
 @pytest.mark.parametrize(
@@ -93,7 +94,7 @@ def test_trust_on_behalf_of_the_user_is_unknown() -> None:
     [
         {"_target_": "torch.optim.AdamW", "lr": 0.1},
         {"model": {"target": "torch.nn.Linear", "params": {}}},
-        {"target": "os.system"},
+        {"target": "numpy.random"},
         {"activation_function": "torch.nn.modules.activation.Tanh"},
         [{"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"}],
         [{"path": "/a/b", "type": "file"}],

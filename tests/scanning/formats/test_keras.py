@@ -407,6 +407,14 @@ def test_the_configuration_of_an_archive_is_checked() -> None:
     assert next(f for f in report.findings if f.id == "MS-KER-001").member == "config.json"
 
 
+def test_an_archive_without_metadata_is_read_as_keras() -> None:
+    """Keras asks for the configuration only."""
+    config = json.dumps({**MODEL, "compile_config": {"loss": BYTECODE}}).encode()
+    report = scan(archive({"config.json": config, "model.weights.npz": archive({})}))
+    assert report.format == "keras"
+    assert report.verdict is Verdict.DANGEROUS
+
+
 def test_broken_and_doubtful_configurations() -> None:
     """No JSON is incomplete; a repeated key is unknown."""
     assert keras_file(b'{"class_name"').coverage is Coverage.INCOMPLETE

@@ -129,3 +129,11 @@ def test_many_findings_of_one_kind_are_counted() -> None:
     """A thousand unknown extensions make one report, not a thousand lines."""
     report = scan(pack([Extension(7, struct.pack(">I", number) + b"x") for number in range(60)]))
     assert "MS-MSG-003" in ids(report)
+
+
+def test_a_pickle_in_a_string_is_scanned() -> None:
+    """Older writers have no byte strings."""
+    content = b"\x80\x02cinert_recorder\nrun\n)R."
+    report = scan(b"\x81\xa8abcdefgh\xd9" + bytes([len(content)]) + content)
+    assert report.format == "msgpack"
+    assert not report.safe

@@ -402,3 +402,10 @@ def test_a_changed_byte_raises_nothing(place: int, value: int) -> None:
     """Whatever a byte becomes, the result is a report without a failure of ours."""
     changed = HONEST[:place] + bytes([value]) + HONEST[place + 1 :]
     assert "MS-COV-004" not in ids(look(changed))
+
+
+def test_the_strings_of_one_constant_are_bounded() -> None:
+    """Two million empty strings in two megabytes."""
+    value = field(8, message((1, 7), (4, bytes(2_000_001))))
+    report = look(tf_graph([*MATH, tf_node("c2", "Const", [], {"value": value})]))
+    assert "MS-COV-003" in ids(report)

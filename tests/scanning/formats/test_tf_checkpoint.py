@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 
 from modelsec.errors import ArtifactError, MalformedArtifactError, UnsupportedFormatError
 from modelsec.scanning.engine import gaps
+from modelsec.scanning.file import FolderSiblings
 from modelsec.scanning.formats.tf_checkpoint import MAGIC, read, read_data
 from modelsec.scanning.limits import Budget, Limits
 from modelsec.scanning.part import NotThisFormat, Part, Reader, Span
 from modelsec.scanning.policy import default_policy
-from modelsec.scanning.file import FolderSiblings
 from modelsec.scanning.source import BytesSource
 from tests.scanning.support.protobuf_writer import field, message, varint
 

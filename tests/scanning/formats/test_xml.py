@@ -204,3 +204,36 @@ def test_a_changed_byte_never_raises(offset: int, value: int) -> None:
 def test_many_extensions_are_counted() -> None:
     """A hundred notes of one kind are summed up."""
     assert "MS-XML-011" in ids(scan(b"<PMML>" + b"<Extension/>" * 100 + b"</PMML>"))
+
+
+def test_xml_that_is_yaml_as_well_is_unknown() -> None:
+    """A loader that goes by the name would make Python objects of it."""
+    report = scan(b"<a>: !!python/object/apply:inert.run [x] #</a>", name="c.yaml")
+    assert ids(report) >= {"MS-XML-012"}
+    assert not report.safe
+
+
+def test_xinclude_in_a_page_is_dangerous() -> None:
+    """A processor of XML includes files into pages as well."""
+    content = b'<html xmlns:xi="http://www.w3.org/2001/XInclude"><xi:include href="x"/></html>'
+    assert scan(content).verdict is Verdict.DANGEROUS
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'<java class="java.beans.XMLDecoder"><object class="inert"/></java>',
+        b'<a><handler class="java.beans.EventHandler"/></a>',
+        b'<R xmlns:s="clr-namespace:System.Diagnostics;assembly=x"><ObjectDataProvider/></R>',
+        b'<beans xmlns="http://www.springframework.org/schema/beans"/>',
+    ],
+)
+def test_objects_in_xml_are_dangerous(content: bytes) -> None:
+    """Some readers of models make any object that the text names."""
+    assert "MS-XML-013" in ids(scan(content))
+
+
+def test_the_attributes_of_an_element_are_bounded() -> None:
+    """They are held together, so that duplicates are seen."""
+    many = b"".join(b' a%d=""' % number for number in range(10_001))
+    assert "MS-COV-003" in ids(scan(b"<a xmlns=''" + many + b"/>"))

@@ -253,3 +253,44 @@ def test_many_findings_are_counted() -> None:
 def test_no_text_makes_the_reader_fail(pieces: list[str]) -> None:
     """Whatever is broken, the result is a report."""
     assert "MS-COV-004" not in ids(look("".join(pieces) + "x"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "backbone:\n- [-1, 1, \"__import__('inert').run()\", [64]]\n",
+        "activation: eval('inert')\n",
+        "bundle: x\nimports:\n- $import inert\n",
+        "run:\n- $inert.run()\n",
+        'run: ["$@trainer.run()"]\n',
+    ],
+)
+def test_python_in_values_is_unknown(text: str) -> None:
+    """YOLO evaluates layers and activations, MONAI what begins with a dollar sign."""
+    report = scan(text.encode(), name="model.yaml")
+    assert ids(report) >= {"MS-YML-009"}
+    assert "MS-YML-009" not in ids(scan(text.encode(), name="README.md"))
+
+
+@pytest.mark.parametrize("key", ["type", "class", "func", "'()'"])
+def test_ordinary_keys_count_if_they_name_a_capability(key: str) -> None:
+    """Registries import dotted names; most of what stands there is harmless."""
+    assert look(f"a:\n  {key}: os.system\n").verdict is Verdict.DANGEROUS
+    assert look(f"a:\n  {key}: logging.StreamHandler\n").safe
+
+
+def test_code_of_mlflow_counts_before_and_behind_its_loader() -> None:
+    """Keys have no order."""
+    for keys in (("code: code", "loader_module: mlflow.sklearn"),) * 2:
+        text = "flavors:\n  python_function:\n" + "".join(f"    {key}\n" for key in keys)
+        assert "MS-YML-007" in ids(look(text))
+    assert "MS-YML-007" not in ids(look("a:\n  code: code\n  target: x\n"))
+
+
+@pytest.mark.parametrize(
+    "start", ["# x\n", "\n", "? a\n", "&a x: 1\n", "%YAML 1.1\n---\n", "a.b-c: 1\n"]
+)
+def test_a_large_text_that_calls_is_incomplete(start: str) -> None:
+    """However it begins; it is not tokenised, and never safe."""
+    text = start + "# filled up with words\n" * (800 << 10) + "_target_: os.system\n"
+    assert not look(text).safe

@@ -74,9 +74,8 @@ def _torch(names: frozenset[str]) -> bool:
 
 
 def _keras(names: frozenset[str]) -> bool:
-    return {"config.json", "metadata.json"} <= names and any(
-        name.startswith("model.weights.") for name in names
-    )
+    # Keras builds the model from config.json before it looks for anything else.
+    return "config.json" in names and any(name.startswith("model.weights.") for name in names)
 
 
 APPLICATIONS = (

@@ -170,7 +170,7 @@ def _metadata(cursor: Cursor, entries: int, content: _Content, part: Part) -> It
         kind = cursor.number("I")
         if key == b"general.alignment":
             yield from _alignment(cursor, kind, start, content)
-        elif b"chat_template" in key and kind in {STRING, ARRAY}:
+        elif b"template" in key.lower() and kind in {STRING, ARRAY}:
             yield from _templates(cursor, kind, part)
         else:
             _skip_value(cursor, kind, part)

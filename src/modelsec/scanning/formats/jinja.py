@@ -24,8 +24,9 @@ Not checked: what a template *says*. A prompt hidden in a template is text.
 import re
 from collections.abc import Iterator
 
-from modelsec.errors import ArtifactError, MalformedArtifactError
+from modelsec.errors import ArtifactError, MalformedArtifactError, ResourceLimitError
 from modelsec.scanning.finding import Finding, Rule, Verdict
+from modelsec.scanning.formats import text as plain
 from modelsec.scanning.formats.jinja_check import check
 from modelsec.scanning.formats.jinja_flow import nodes
 from modelsec.scanning.formats.jinja_statements import statements
@@ -44,6 +45,8 @@ BROKEN = Rule(
 _NAMES = (".jinja", ".jinja2", ".j2")
 _PROSE = (".md", ".markdown", ".rst", ".html", ".htm", ".py", ".tex")
 _SPOKEN = frozenset({"messages", "add_generation_prompt", "bos_token"})
+_LARGEST = 2 * MIB
+"""Bytes, or characters, of a template; the longest honest ones have a hundredth of it."""
 _MARKS = re.compile(r"\{[%{]")
 
 
@@ -53,23 +56,39 @@ def read(part: Part) -> Iterator[Observation]:
     Documentation that shows templates, and text with doubled braces of other kinds, stays text.
     """
     name = part.name.lower()
-    if name.endswith(_PROSE) or part.source.size > 16 * MIB:
+    named = name.endswith(_NAMES)
+    if name.endswith(_PROSE) or plain.is_code(part):
         raise NotThisFormat
+    if part.source.size > _LARGEST:
+        if named:
+            raise ResourceLimitError(f"a template of more than {_LARGEST} bytes")
+        raise NotThisFormat
+    raw = part.source.read(0, part.source.size)
     try:
-        text = part.source.read(0, part.source.size).decode("utf-8")
-    except UnicodeDecodeError:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        if named and raw.startswith((b"\xff\xfe", b"\xfe\xff")):
+            yield BROKEN.at(0, f"the template is not UTF-8 at byte {error.start}")
+            yield Span(0, part.source.size)
+            return
         raise NotThisFormat from None
     if not _MARKS.search(text) or "\0" in text:
         raise NotThisFormat
-    if not name.endswith(_NAMES):
-        try:
-            spoken = _SPOKEN.isdisjoint(_names(text, part.budget))
-        except MalformedArtifactError:
-            raise NotThisFormat from None
-        if spoken:
-            raise NotThisFormat
+    if not named and not _is_meant(text, part.budget):
+        raise NotThisFormat
     yield Span(0, part.source.size)
     yield from check_template(text, part.budget, 0)
+
+
+def _is_meant(text: str, budget: Budget) -> bool:
+    """Whether a text without a template's name is one: it speaks of messages, or it attacks."""
+    try:
+        spoken = not _SPOKEN.isdisjoint(_names(text, budget))
+        return spoken or any(
+            found.verdict is Verdict.DANGEROUS for found in check_template(text, budget)
+        )
+    except MalformedArtifactError:
+        return False
 
 
 def check_bytes(data: bytes, budget: Budget, offset: int | None = None) -> Iterator[Finding]:
@@ -93,6 +112,8 @@ def check_template(text: str, budget: Budget, offset: int | None = None) -> Iter
     """
     if not _MARKS.search(text):
         return  # a text without blocks renders as itself
+    if len(text) > _LARGEST:  # parsed, it takes sixty times the memory
+        raise ResourceLimitError(f"a template of more than {_LARGEST} characters")
     parsed, broken = _parse(text, budget)
     last, at = 0, offset
     for finding, where in check(parsed, budget):

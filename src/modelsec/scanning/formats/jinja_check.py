@@ -119,7 +119,7 @@ def _check(statement: Statement, flow: Flow) -> Iterator[tuple[Finding, int]]:
 
 
 def _check_attribute(name: str, offset: int) -> Iterator[tuple[Finding, int]]:
-    for piece in name.split("."):
+    for piece in re.split(r"[.,]", name):  # a sort takes several, with commas
         if piece.startswith("_") or piece in FORBIDDEN_ATTRIBUTES:
             message = f"the attribute '{printable(piece)}' is read"
             yield ATTRIBUTE.at(None, message, operation="attribute", subject=piece), offset

@@ -27,6 +27,7 @@ DEPTH = 100
 _DIGITS = 18  # of an integer that fits 64 bits
 _FLOAT = 64
 _DUPLICATES = 100  # that are kept by name
+_OBJECT = 3  # values that an object takes the memory of, beyond its braces
 
 _STEPS = bytes.maketrans(b"[{]}", b"\1\1\xff\xff")
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
@@ -228,8 +229,9 @@ def _measure(data: bytes, budget: Budget) -> None:
             levels = list(accumulate(memoryview(steps).cast("b"), initial=depth))
             depth = levels[-1]
             deepest = max(deepest, *levels)
-        values += outside.count(b",") + len(steps)
-        budget.opcodes(outside.count(b",") + len(steps))
+        count = outside.count(b",") + len(steps) + _OBJECT * outside.count(b"{")
+        values += count
+        budget.opcodes(count)
         if deepest > DEPTH:
             raise ResourceLimitError(f"JSON is nested more than {DEPTH} deep")
         if values > most:

@@ -69,7 +69,6 @@ _LONGEST_KEY = 4  # of those that are watched
 _WORTHWHILE = 16  # values, for looking whether they are of one kind
 _FIXED = {0xCA: 4, 0xCB: 8, 0xCC: 1, 0xCD: 2, 0xCE: 4, 0xCF: 8, 0xD0: 1, 0xD1: 2, 0xD2: 4, 0xD3: 8}
 _SIZED = {0xC4: 1, 0xC5: 2, 0xC6: 4, 0xD9: 1, 0xDA: 2, 0xDB: 4}  # byte strings and strings
-_BINARY = frozenset({0xC4, 0xC5, 0xC6})
 _COUNTED = {0xDC: (2, 1), 0xDD: (4, 1), 0xDE: (2, 2), 0xDF: (4, 2)}  # bytes of count, per entry
 _EXTENDED = {0xC7: 1, 0xC8: 2, 0xC9: 4}
 _FIXED_EXTENSION = {0xD4: 1, 0xD5: 2, 0xD6: 4, 0xD7: 8, 0xD8: 16}
@@ -178,10 +177,10 @@ class _Walker:
         cursor = self.cursor
         code = cursor.take(1)[0]
         if code in _SHORT_STRINGS:
-            self._bytes(top, code & 31, binary=False)
+            self._bytes(top, code & 31)
             return
         if code in _SIZED:
-            self._bytes(top, self._number(_SIZED[code]), binary=code in _BINARY)
+            self._bytes(top, self._number(_SIZED[code]))
             return
         if code in _FIXED:
             cursor.skip(_FIXED[code])
@@ -200,7 +199,7 @@ class _Walker:
             top.seen[top.key] = (bytes([code]), cursor.position, 0)
         top.key = b""
 
-    def _bytes(self, top: _Open, length: int, *, binary: bool) -> None:
+    def _bytes(self, top: _Open, length: int) -> None:
         cursor = self.cursor
         if length > cursor.remaining:
             raise MalformedArtifactError("cut off")
@@ -214,7 +213,7 @@ class _Walker:
         if top.map and top.key:
             top.seen[top.key] = (cursor.peek(min(length, _HEAD)), where, length)
             top.key = b""
-        if binary and length:
+        if length:
             self._sniff(where, length)
         cursor.skip(length)
 

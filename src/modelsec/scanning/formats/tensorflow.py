@@ -23,7 +23,7 @@ import re
 from collections.abc import Callable, Iterator
 from itertools import islice
 
-from modelsec.errors import ArtifactError
+from modelsec.errors import ArtifactError, ResourceLimitError
 from modelsec.scanning.finding import Finding, Rule, Verdict, printable
 from modelsec.scanning.formats.protobuf import BYTES, VARINT, Reader, varint
 from modelsec.scanning.formats.protobuf_schema import Message, Unknown, walk
@@ -62,6 +62,7 @@ _FIRST, _SECOND = 1 << 3 | BYTES, 2 << 3 | BYTES
 _LOOK = 64  # nodes that recognition looks at
 _GRAPH_STARTS = frozenset(b"\x0a\x12\x18\x22\x2a")  # first byte of every field of a graph
 _NAME = re.compile(rb"[A-Za-z0-9_.>/-]++")  # an operator's
+_PACKED = 2_000_000  # strings of one constant
 _SMALLEST = 6  # bytes of a graph with a node
 
 
@@ -165,6 +166,8 @@ def _packed(part: Part, reader: Reader, tensor: Message) -> Iterator[Observation
                 length, position = varint(content, position, 5)
                 lengths.append(length)
                 total += length
+                if len(lengths) > _PACKED:
+                    raise ResourceLimitError(f"more than {_PACKED} strings in one constant")
         except IndexError:
             lengths = []
         for length in lengths:

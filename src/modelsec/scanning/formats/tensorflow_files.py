@@ -48,6 +48,7 @@ FLOW = frozenset(
 """Operators through which a file's name may pass; only they are remembered."""
 
 _STEPS = 5000  # of one trace
+_ALL_STEPS = 2_000_000  # of all traces of one model
 _DEFAULTS = 10  # placeholders that are the default of one another
 
 
@@ -116,6 +117,7 @@ class Flow:
         self.references: dict[bytes, int] = {}
         self._scopes: dict[int, Scope] = {}
         self._count = 0
+        self._steps = 0
         self._callers: dict[bytes, list[tuple[Scope, Node]]] | None = None
         self._written: dict[tuple[int, bytes], list[_Use]] = {}  # by scope and handle
         self._constants: list[_Use] = []  # constants that are assigned to any variable
@@ -149,7 +151,8 @@ class Flow:
                 continue
             seen.add(key)
             self._budget.opcodes(1)
-            if len(seen) > _STEPS:
+            self._steps += 1
+            if len(seen) > _STEPS or self._steps > _ALL_STEPS:
                 found.unknown = "is made in too many steps to follow"
                 break
             queue.extend(self._step(scope, name, found, head=head))

@@ -63,7 +63,11 @@ def read(part: Part, magic: "Stream", read_one: "Callable[..., Stream]") -> Iter
 
 def _raw(part: Part, position: int, keys: Value, storages: Storages) -> Iterator[Observation]:
     """Account for the raw storages."""
-    if not isinstance(keys, Container) or not all(isinstance(key, str) for key in keys.items):
+    if (
+        not isinstance(keys, Container)
+        or keys.kind != "list"
+        or not all(isinstance(key, str) for key in keys.items)
+    ):
         raise MalformedArtifactError(
             f"the list of storage keys is not a list of text, at {position}"
         )

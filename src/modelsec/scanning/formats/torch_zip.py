@@ -17,8 +17,8 @@ from modelsec.errors import ArtifactError, MalformedArtifactError
 from modelsec.scanning.containers.archive import Archive, Member, Taken
 from modelsec.scanning.finding import Rule, Verdict, printable
 from modelsec.scanning.formats.torch_storages import BAD_STORAGE, MISSING_STORAGE, Storages
-from modelsec.scanning.source import Slice
 from modelsec.scanning.part import Identified, Observation, Part, Reader
+from modelsec.scanning.source import Slice
 
 if TYPE_CHECKING:
     from modelsec.scanning.pickle.reader import Stream
@@ -102,7 +102,8 @@ def read_archive(part: Part, archive: Archive) -> Iterator[Observation | Taken]:
     if "archive_format" in members:
         yield from _compiled(members)
         return
-    script = "constants.pkl" in members
+    # Here torch minds the case: spelled otherwise, the file is a checkpoint like any other.
+    script = "constants.pkl" in members and members["constants.pkl"].name.endswith("/constants.pkl")
     yield Identified("torchscript" if script else "torch")
     for pickle, folder in _PICKLES:
         if pickle not in members:

@@ -54,11 +54,19 @@ _ACTS = re.compile(
 )
 _HARMLESS = frozenset({"is_file", "unfold", "profile", "file"})
 _TOKEN = re.compile(
-    r"""(?P<text>"(?:[^"\\\n]|\\.)*+"|'(?:[^'\\\n]|\\.)*+')|(?P<comment>\#[^\n]*+)"""
+    r"""(?P<text>\"\"\"(?:[^"\\]|\\.|"(?!""))*+\"\"\"|\'\'\'(?:[^'\\]|\\.|'(?!''))*+\'\'\'"""
+    r"""|"(?:[^"\\\n]|\\.)*+"|'(?:[^'\\\n]|\\.)*+')|(?P<comment>\#[^\n]*+)"""
     r"""|(?P<python>\^[A-Za-z_][\w.]*+)"""
-    r"""|(?P<name>[A-Za-z_]\w*+(?:\s*+\.\s*+[A-Za-z_]\w*+)*+)""",
+    r"""|(?P<name>[A-Za-z_]\w*+(?:%s\.%s[A-Za-z_]\w*+)*+)|(?P<quote>["'])"""
+    % ((r"(?:\s|\\\n|\#[^\n]*+\n)*+",) * 2),
     re.DOTALL,
 )
+
+
+_BLANK = re.compile(r"\s|\\\n|\#[^\n]*+\n")
+_REFLECTION = frozenset({"getattr", "hasattr", "setattr"})
+_ROOTS = frozenset({"torch", "ops", "__torch__"})
+"""``getattr(self, "0")`` is how torch writes a numbered layer; of these it would be an operator."""
 
 
 def read_members(part: Part, members: Mapping[str, Member]) -> Iterator[Observation | Taken]:
@@ -80,16 +88,25 @@ def read_code(part: Part) -> Iterator[Observation]:
         raise MalformedArtifactError("the source is not UTF-8") from None
     yield Identified("torchscript code")
     seen = set()
+    asked_for = False
     for match in _TOKEN.finditer(source):
         if match["python"]:
             message = f"calls back into Python: {printable(match['python'])}"
             yield DANGEROUS_OPERATOR.at(
                 match.start(), message, operation="operator", subject=match["python"][1:]
             )
+        if match["quote"]:
+            raise MalformedArtifactError(f"a text does not end, at {match.start()}")
         name = match["name"]
-        if name is None or "." not in name:
+        if name is None:
             continue
-        name = re.sub(r"\s++", "", name)
+        asks, asked_for = asked_for, name in _REFLECTION
+        name = _BLANK.sub("", name)
+        if asks and name.partition(".")[0] in _ROOTS:
+            message = f"asks for an attribute of {printable(name)} by a text"
+            yield DANGEROUS_OPERATOR.at(match.start(), message, operation="operator", subject=name)
+        if "." not in name:
+            continue
         if name in seen:
             continue
         seen.add(name)
@@ -116,7 +133,7 @@ def _operator(name: str, offset: int) -> Finding | None:
     else:
         return None
     qualified = f"{space}::{operator}"
-    if _ACTS.search(operator) and operator not in _HARMLESS or space == "debugprims":
+    if (_ACTS.search(operator) and operator not in _HARMLESS) or space == "debugprims":
         message = f"calls {printable(qualified)}"
         return DANGEROUS_OPERATOR.at(offset, message, operation="operator", subject=qualified)
     if space not in _NAMESPACES:

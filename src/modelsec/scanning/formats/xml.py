@@ -27,7 +27,7 @@ from dataclasses import replace
 
 from modelsec.errors import MalformedArtifactError, UnsupportedFormatError
 from modelsec.scanning.finding import Finding, Rule, Verdict
-from modelsec.scanning.formats import text
+from modelsec.scanning.formats import encoded, text
 from modelsec.scanning.formats.xml_tokens import Declaration, Element, Instruction, tokens
 from modelsec.scanning.limits import MIB
 from modelsec.scanning.part import Identified, NotThisFormat, Observation, Part, Span
@@ -93,7 +93,30 @@ ENCODING = Rule(
 )
 MORE = Rule("MS-XML-011", "more of the same was not listed", Verdict.DATA_ONLY)
 
+YAML = Rule(
+    "MS-XML-012",
+    "XML that is YAML as well",
+    Verdict.UNKNOWN,
+    capability="reader disagreement",
+    remedy="ask why a tag of YAML stands in it; nothing honest needs one",
+)
+
+OBJECTS = Rule(
+    "MS-XML-013",
+    "XML that builds objects which run things",
+    Verdict.DANGEROUS,
+    capability="code execution",
+    remedy="refuse the file: readers of beans, XStream and XAML make any object of it",
+)
+
 _LISTED = 20
+_TEMPLATES = (".jinja", ".jinja2", ".j2")
+_BUILDS = re.compile(
+    rb"java\.beans\.(?:XMLDecoder|EventHandler)|java\.lang\.(?:ProcessBuilder|Runtime\b)"
+    rb"|javax\.script\.|<(?:\w+:)?ObjectDataProvider\b|clr-namespace:System\.Diagnostics"
+    rb"|springframework\.org/schema/beans"
+)
+_PYTHON_TAG = re.compile(rb"!!?python/|2002:python/")
 _CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 
 _XML_DECLARATION = re.compile(
@@ -131,6 +154,8 @@ _OPSET = re.compile(rb"opset[0-9]{1,2}")
 def read(part: Part) -> Iterator[Observation]:
     """Accept XML, and web pages."""
     source = part.source
+    if part.name.lower().endswith(_TEMPLATES):
+        raise NotThisFormat  # a template is rendered, whatever else its text could be
     part.budget.allow_read(source.size)
     raw = source.read(0, source.size)
     wide = _wide_encoding(raw[:4])
@@ -140,6 +165,7 @@ def read(part: Part) -> Iterator[Observation]:
     begin = _start(data)
     declaration = _XML_DECLARATION.match(data, begin)
     yield from _about_encoding(declaration, data, wide)
+    yield from _about_text(part, data)
     if _CONTROL.search(data):
         raise NotThisFormat
     if _HTML.match(data, begin):
@@ -157,6 +183,19 @@ def read(part: Part) -> Iterator[Observation]:
         raise
     yield Identified(reader.format)
     yield Span(0, source.size)
+    if text.is_code(part):  # a script host reads some programs as XML
+        yield text.CODE.at(0, "source code beside a model", evidence=raw[:60])
+
+
+def _about_text(part: Part, data: bytes) -> Iterator[Observation]:
+    """Yield what the text is to other readers, wherever in it that stands."""
+    tag = _PYTHON_TAG.search(data)
+    if tag is not None:
+        yield YAML.at(tag.start(), "a YAML reader would make Python objects", evidence=tag.group())
+    built = _BUILDS.search(data)
+    if built is not None:
+        yield OBJECTS.at(built.start(), "a reader would build it", evidence=built.group())
+    yield from encoded.pickles(part, data)
 
 
 def _findings(reader: "_Reader", data: bytes, start: int, part: Part) -> Iterator[Finding]:
@@ -292,6 +331,9 @@ class _Reader:
 
 def _page(part: Part, data: bytes) -> Iterator[Observation]:
     """A web page: text to everything but a browser."""
+    include = next((data.find(name) for name in _INCLUDES if name in data), None)
+    if include is not None:
+        yield INCLUDED.at(include, "elements of this namespace are replaced by files")
     script = _HTML_SCRIPT.search(data)
     if script is not None:
         yield SCRIPT.at(script.start(), "a browser runs it")

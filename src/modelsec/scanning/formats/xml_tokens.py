@@ -14,6 +14,7 @@ from modelsec.scanning.limits import Budget
 DEPTH = 256
 """Deepest nesting; libxml2 stops there too."""
 
+_ATTRIBUTES = 10_000  # of one element
 _BATCH = 512
 _NAME = rb"[A-Za-z_:\x80-\xff][A-Za-z0-9_:.\x80-\xff-]*+"
 _BLANK = rb"[ \t\r\n]"
@@ -162,6 +163,8 @@ def _element(data: bytes, start: int, stack: list[bytes], *, first: bool) -> tup
         if name in attributes or _STRAY.search(value):
             raise MalformedArtifactError(f"an attribute that cannot be at {position}")
         attributes[name] = value
+        if len(attributes) > _ATTRIBUTES:
+            raise ResourceLimitError(f"an element with more than {_ATTRIBUTES} attributes")
         position = attribute.end()
     end = _TAG_END.match(data, position)
     if end is None:

@@ -84,15 +84,42 @@ LOADER = Rule(
     capability="import",
     remedy="read the code that comes with the model before you load it",
 )
+EXPRESSION = Rule(
+    "MS-YML-009",
+    "a configuration holds Python expressions",
+    Verdict.UNKNOWN,
+    capability="code execution",
+    remedy="read them: some loaders evaluate layers and activations (YOLO) and what begins with a "
+    "dollar sign (MONAI)",
+)
 MORE = Rule("MS-YML-008", "more of the same was not listed", Verdict.DATA_ONLY)
 
 _LARGEST = 16 * MIB
 _LISTED = 50
+_OVERLAP = 64
+_LARGE_INTEREST = re.compile(
+    rb"_target_|class_path|_component_|loader_module|!!?python/|2002:python|[\n ]target[\"']?+\s*+:"
+)
 _LONGEST_NAME = 500
 
 _CALLS = frozenset({"_target_", "_component_", "class_path"})
 _NAMING = frozenset({"target", "loader_module"})
-_INTEREST = re.compile(r"target|_component_|class_path|loader_module")
+_ORDINARY = frozenset(
+    ("type", "class", "cls", "func", "function", "callable", "factory", "handler", "()")
+)
+"""Ordinary words, behind which only what no configuration needs is a finding."""
+_INTEREST = re.compile(
+    r"target|_component_|class_path|loader_module|custom_imports"
+    r"|(?:os|posix|nt|subprocess|sys|builtins|importlib|shutil|socket|pickle|ctypes|pty|runpy"
+    r"|marshal|__builtins__|__globals__)\.[a-zA-Z_]"
+)
+_EXPRESSION = re.compile(
+    r"__(?:import|builtins|globals|subclasses)__|\bos\.system\(|\b(?:eval|exec)\("
+    r"|(?:^|[\s\"'])\$\s*+(?:import\s|from\s|[A-Za-z_][\w.]*+\s*+\(|@)"
+)
+_CODE_KEYS = frozenset({"code", "code_path", "code_paths"})
+_NOTHING = frozenset({"", "null", "~", "None"})
+_CONFIGURATIONS = (".yaml", ".yml")
 _TAGGED = re.compile(r"(?:^|[\s,\[{:-])!", re.MULTILINE)
 _BROKEN_INTEREST = re.compile(
     r"(?:^|[\[{,])[ \t?-]*+[\"']?(?:_target_|_component_|class_path)[\"']?\s*+:"
@@ -126,11 +153,16 @@ def read(part: Part) -> Iterator[Observation]:
     raw = part.source.read(0, part.source.size)
     utf16 = raw.startswith((b"\xff\xfe", b"\xfe\xff"))
     content = raw.decode("utf-16" if utf16 else "utf-8")
-    if not _may_act(content):
+    expression = None
+    if part.name.lower().endswith(_CONFIGURATIONS):
+        expression = _EXPRESSION.search(content)
+    if expression is None and not _may_act(content):
         raise NotThisFormat
     judge = _Judge(part)
     accepted = yield from _documents(content, judge)
-    if not accepted:
+    if expression is not None:
+        yield EXPRESSION.at(None, "Python within a value", evidence=expression.group())
+    elif not accepted:
         raise NotThisFormat
     yield Identified("yaml")
     yield from claimed
@@ -144,10 +176,16 @@ def _may_act(content: str) -> bool:
 
 
 def _refuse_large(part: Part) -> None:
-    """A large text is YAML only if a key stands at its beginning: do not tokenise a corpus."""
+    """A large text is YAML if a key stands at its beginning, or one that acts stands anywhere."""
     start = part.source.read(0, 4096).decode("utf-8", "ignore")
     if re.match(r"\s*+(?:[\[{]|-{3}\s|- |[\w\"']++\s*+:\s)", start) is None:
-        raise NotThisFormat
+        for offset in range(0, part.source.size, MIB):
+            part.budget.check_time()
+            length = min(MIB + _OVERLAP, part.source.size - offset)
+            if _LARGE_INTEREST.search(part.source.read(offset, length).replace(b"\0", b"")):
+                break
+        else:
+            raise NotThisFormat
     raise ResourceLimitError(f"a YAML text of more than {_LARGEST} bytes")
 
 
@@ -198,6 +236,7 @@ class _Judge:
         self.budget = part.budget
         self._policy = part.policy
         self._mlflow = False
+        self._code: list[tuple[int, str]] = []
         self._count = 0
 
     def see(self, event: Pair | Tag) -> Iterator[Observation]:
@@ -222,11 +261,23 @@ class _Judge:
         if pair.key == "loader_module":
             self._mlflow = True
             yield from self._module(pair.offset, value)
-        elif pair.key in {"code", "code_path", "code_paths"} and self._mlflow:
-            if value not in {"", "null", "~", "None"}:
-                yield LOADER.at(pair.offset, "code beside the model is imported", subject=value)
+            yield from self._beside()
+        elif pair.key in _CODE_KEYS and value not in _NOTHING:
+            if len(self._code) < _LISTED:  # it counts if a loader is named, before or behind it
+                self._code.append((pair.offset, value))
+            yield from self._beside()
+        elif pair.key in _ORDINARY:
+            if value.partition(".")[0] in _REACHED and _DOTTED.fullmatch(value[:_LONGEST_NAME]):
+                yield from self._call(pair.offset, value)
         elif value and (pair.key in _CALLS or (pair.key == "target" and _DOTTED.fullmatch(value))):
             yield from self._call(pair.offset, value)
+
+    def _beside(self) -> Iterator[Observation]:
+        """Yield the code beside a model of MLflow that was not reported yet."""
+        if self._mlflow:
+            code, self._code = self._code, []
+            for offset, value in code:
+                yield LOADER.at(offset, "code beside the model is imported", subject=value)
 
     def _call(self, offset: int, value: str) -> Iterator[Observation]:
         if len(value) > _LONGEST_NAME or not _DOTTED.fullmatch(value):
