@@ -8,7 +8,7 @@ from modelsec.errors import UnsupportedFormatError
 from modelsec.scanning.formats.torch_storages import Storage, Storages
 from modelsec.scanning.limits import Budget
 from modelsec.scanning.pickle.lexer import Lexer
-from modelsec.scanning.pickle.machine import Machine
+from modelsec.scanning.pickle.machine import Machine, Reading
 from modelsec.scanning.pickle.values import Call, Container, Global, PersistentId, Value
 from modelsec.scanning.source import Source
 
@@ -43,7 +43,7 @@ def unpickled(source: Source, start: int, budget: Budget) -> Unpickled:
     """
     lexer = Lexer(source, start, budget)
     silent = _Silent()
-    machine = Machine(lexer, silent, budget, tolerant=False)
+    machine = Machine(lexer, silent, budget, Reading(tolerant=False))
     machine.run()
     return Unpickled(machine.result, lexer.position, silent.storages.declared)
 

@@ -24,7 +24,6 @@ from modelsec.scanning.pickle.lexer import Lexer, Opcode
 from modelsec.scanning.pickle.machine import Machine
 from modelsec.scanning.pickle.values import Call, Container, Global, PersistentId, Value
 from modelsec.scanning.policy import default_policy
-from modelsec.scanning.source import Source
 
 TORCH_VERSION: Final = "2.13"
 """Whose rules these are."""
@@ -40,9 +39,92 @@ _OPCODES = frozenset(
 )  # fmt: skip
 _NAMES = {code: name for name, code in vars(op).items() if name.isupper()}
 _BLOCKED = ("sys", "os", "posix", "nt")
-_TYPES = ["BFloat16", "Bool", "Byte", "Char", "ComplexDouble", "ComplexFloat", "Double", "Float", "Half", "Int", "Long", "QInt32", "QInt8", "QUInt2x4", "QUInt4x2", "QUInt8", "Short"]
-_DTYPES = ["bfloat16", "bool", "complex32", "complex64", "complex128", "float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "qint8", "qint32", "quint8", "quint4x2", "quint2x4", "float8_e4m3fn", "float8_e5m2", "float8_e4m3fnuz", "float8_e5m2fnuz", "float8_e8m0fnu", "float4_e2m1fn_x2", "bits8", "bits16", "bits1x8", "bits2x4", "bits4x2", "uint1", "uint2", "uint3", "uint4", "uint5", "uint6", "uint7", "int1", "int2", "int3", "int4", "int5", "int6", "int7", "per_tensor_affine", "per_tensor_symmetric", "per_channel_affine", "per_channel_symmetric", "per_channel_affine_float_qparams"]
-_REBUILD = ["_rebuild_parameter", "_rebuild_parameter_with_state", "_rebuild_qtensor", "_rebuild_tensor", "_rebuild_tensor_v2", "_rebuild_tensor_v3", "_rebuild_sparse_tensor", "_rebuild_meta_tensor_no_storage", "_rebuild_nested_tensor", "_rebuild_wrapper_subclass", "_rebuild_device_tensor_from_numpy", "_rebuild_device_tensor_from_cpu_tensor"]
+_TYPES = [
+    "BFloat16",
+    "Bool",
+    "Byte",
+    "Char",
+    "ComplexDouble",
+    "ComplexFloat",
+    "Double",
+    "Float",
+    "Half",
+    "Int",
+    "Long",
+    "QInt32",
+    "QInt8",
+    "QUInt2x4",
+    "QUInt4x2",
+    "QUInt8",
+    "Short",
+]
+_DTYPES = [
+    "bfloat16",
+    "bool",
+    "complex32",
+    "complex64",
+    "complex128",
+    "float16",
+    "float32",
+    "float64",
+    "int8",
+    "int16",
+    "int32",
+    "int64",
+    "uint8",
+    "uint16",
+    "uint32",
+    "uint64",
+    "qint8",
+    "qint32",
+    "quint8",
+    "quint4x2",
+    "quint2x4",
+    "float8_e4m3fn",
+    "float8_e5m2",
+    "float8_e4m3fnuz",
+    "float8_e5m2fnuz",
+    "float8_e8m0fnu",
+    "float4_e2m1fn_x2",
+    "bits8",
+    "bits16",
+    "bits1x8",
+    "bits2x4",
+    "bits4x2",
+    "uint1",
+    "uint2",
+    "uint3",
+    "uint4",
+    "uint5",
+    "uint6",
+    "uint7",
+    "int1",
+    "int2",
+    "int3",
+    "int4",
+    "int5",
+    "int6",
+    "int7",
+    "per_tensor_affine",
+    "per_tensor_symmetric",
+    "per_channel_affine",
+    "per_channel_symmetric",
+    "per_channel_affine_float_qparams",
+]
+_REBUILD = [
+    "_rebuild_parameter",
+    "_rebuild_parameter_with_state",
+    "_rebuild_qtensor",
+    "_rebuild_tensor",
+    "_rebuild_tensor_v2",
+    "_rebuild_tensor_v3",
+    "_rebuild_sparse_tensor",
+    "_rebuild_meta_tensor_no_storage",
+    "_rebuild_nested_tensor",
+    "_rebuild_wrapper_subclass",
+    "_rebuild_device_tensor_from_numpy",
+    "_rebuild_device_tensor_from_cpu_tensor",
+]
 _TENSORS = ["Double", "Float", "Half", "BFloat16", "Long", "Int", "Short", "Char", "Byte", "Bool"]
 ALLOWED: Final = frozenset(
     {
@@ -93,7 +175,7 @@ class WeightsOnly:
         return asdict(self)
 
 
-class _Refused(Exception):
+class _Refused(Exception):  # noqa: N818 - a signal that carries the answer
     def __init__(self, offset: int, reason: str, *, opcode: str = "", subject: str = "") -> None:
         super().__init__(reason)
         self.answer = WeightsOnly(
@@ -144,36 +226,26 @@ def _archive(part: Part, names: frozenset[str]) -> WeightsOnly:
     if found is None:
         return WeightsOnly(accepted=False, reason="the archive has no data.pkl")
     try:
-        _run(found.source, 0, part.budget, names, storages=True, legacy=False)
+        _run(found, 0, _TorchRules(ALLOWED | names, storages=True, legacy=False))
     except _Refused as refused:
         return WeightsOnly(**{**refused.answer.to_dict(), "member": found.name})  # type: ignore[arg-type]
     return WeightsOnly(accepted=True)
 
 
 def _legacy(part: Part, names: frozenset[str]) -> WeightsOnly:
-    position, first = _run(part.source, 0, part.budget, names, storages=False, legacy=True)
+    plain = _TorchRules(ALLOWED | names, storages=False, legacy=True)
+    with_storages = _TorchRules(ALLOWED | names, storages=True, legacy=True)
+    position, first = _run(part, 0, plain)
     if not is_magic(first):
         return WeightsOnly(accepted=False, reason="it does not begin with torch's magic number")
-    for number in range(4):
-        storages = number == 2  # noqa: PLR2004 - the object
-        position, _ = _run(
-            part.source, position, part.budget, names, storages=storages, legacy=True
-        )
+    for rules in (plain, plain, with_storages, plain):
+        position, _ = _run(part, position, rules)
     return WeightsOnly(accepted=True)
 
 
-def _run(
-    source: Source,
-    start: int,
-    budget: Budget,
-    names: frozenset[str],
-    *,
-    storages: bool,
-    legacy: bool,
-) -> tuple[int, Value]:
-    lexer = _RestrictedLexer(source, start, budget)
-    rules = _TorchRules(ALLOWED | names, storages=storages, legacy=legacy)
-    machine = Machine(lexer, rules, budget)
+def _run(part: Part, start: int, rules: "_TorchRules") -> tuple[int, Value]:
+    lexer = _RestrictedLexer(part.source, start, part.budget)
+    machine = Machine(lexer, rules, part.budget)
     machine.run()
     return lexer.position, machine.result
 
@@ -225,9 +297,9 @@ class _TorchRules:
     def filled(self, offset: int, target: Value, items: list[Value], code: int) -> None:
         del items
         made = target.produces if isinstance(target, Call) else None
-        if code in (op.SETITEM, op.SETITEMS) and made is not None:
-            if made in (Global("collections", "OrderedDict"), Global("collections", "Counter")):
-                return
+        mappings = (Global("collections", "OrderedDict"), Global("collections", "Counter"))
+        if code in (op.SETITEM, op.SETITEMS) and made in mappings:
+            return
         raise _Refused(
             offset, "items are put into something else than a dict or list", opcode=_NAMES[code]
         )

@@ -40,7 +40,7 @@ from modelsec.scanning.part import Identified, NotThisFormat, Observation, Part,
 from modelsec.scanning.pickle.values import Container, Global, PersistentId, Value
 
 if TYPE_CHECKING:
-    from modelsec.scanning.pickle.judge import PersistentRule
+    from modelsec.scanning.pickle.effects import PersistentRule
     from modelsec.scanning.pickle.reader import Stream
 
 BAD_TENSOR = Rule(

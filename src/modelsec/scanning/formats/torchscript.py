@@ -39,8 +39,8 @@ BYTECODE = Rule(
 
 _NAMESPACES = frozenset(
     {"aten", "prim", "quantized", "_quantized", "prepacked", "torchvision", "torchaudio", "image",
-     "inductor", "mkldnn", "mkldnn_prepacked", "onednn", "sparse", "static_runtime", "torch_scatter", "torch_sparse",
-     "torch_cluster", "torch_spline_conv"}
+     "inductor", "mkldnn", "mkldnn_prepacked", "onednn", "sparse", "static_runtime",
+     "torch_scatter", "torch_sparse", "torch_cluster", "torch_spline_conv"}
 )  # fmt: skip
 _CLASSES = frozenset(
     {"LinearPackedParamsBase", "Conv1dPackedParamsBase", "Conv2dPackedParamsBase",

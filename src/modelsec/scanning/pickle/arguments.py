@@ -170,7 +170,7 @@ class Factory(Check):
                 return None
             case [Global("builtins" | "collections" as module, name), *rest]:
                 allowance = policy.permits("call", module, name)
-                tool = allowance is not None and CHECKS[allowance.arguments].tool
+                tool = allowance is not None and check_named(allowance.arguments).tool
                 if (
                     allowance is not None
                     and not tool
@@ -215,7 +215,7 @@ class Reconstructor(Check):
                     return _base(rest)
                 if str(call.callee).endswith("_ex"):
                     return _named(rest)
-                check = CHECKS[allowance.arguments]
+                check = check_named(allowance.arguments)
                 return check.call(Call(made, rest, made), part, policy)
         return Refusal("makes an object of something that is not a class")
 
@@ -243,6 +243,26 @@ def _named(rest: list[Value]) -> Refusal | None:
     return Refusal("makes an object with arguments", dangerous=False)
 
 
+class NoSuchRule(Check):
+    """What a policy of one's own names, and nobody has written."""
+
+    def call(self, call: Call, part: Part, policy: Policy) -> Refusal | None:
+        """Permit nothing."""
+        del call, part, policy
+        return Refusal("the policy names a rule of arguments that does not exist", dangerous=False)
+
+    def build(self, target: Call, state: Value, part: Part) -> Refusal | None:
+        """Permit nothing."""
+        del target, state, part
+        return Refusal("the policy names a rule of arguments that does not exist", dangerous=False)
+
+
+def check_named(name: str) -> Check:
+    """Return the rule of this name."""
+    return CHECKS.get(name, _NO_SUCH_RULE)
+
+
+_NO_SUCH_RULE: Final = NoSuchRule()
 CHECKS: Final[Mapping[str, Check]] = MappingProxyType(
     {
         "": Check(),

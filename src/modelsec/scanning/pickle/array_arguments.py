@@ -89,7 +89,7 @@ def _array_state(shape: Container, kind: Call, payload: Value) -> Refusal | None
     count = prod(size for size in shape.items if isinstance(size, int))
     length = _length(payload)
     if element.has_object:
-        if isinstance(payload, Container) and payload.kind == "list" or type(payload) is Inert:
+        if (isinstance(payload, Container) and payload.kind == "list") or type(payload) is Inert:
             return None
         return Refusal("an object array without a list of objects: bytes read as pointers")
     if length is not None and length != count * element.itemsize:
@@ -113,6 +113,7 @@ class Masked(Array):
 
     def call(self, call: Call, part: Part, policy: Policy) -> Refusal | None:
         """Permit masked arrays over plain ones, in proportion to the file."""
+        del policy
         match call.args:
             case [Global("numpy.ma" | "numpy.ma.core", _), Global("numpy", base), *rest] if (
                 base

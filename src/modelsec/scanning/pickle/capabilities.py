@@ -31,7 +31,8 @@ _MODULES = {
         plumbum fabric invoke paramiko torch.utils.collect_env torch.distributed
         torch.multiprocessing mlflow ptyprocess cmd shlex curses readline tkinter turtle""",
     _NATIVE: """ctypes _ctypes cffi _cffi_backend torch.ops torch._ops torch.classes torch._C
-        torch.utils.cpp_extension torch.cuda tensorflow cython pyximport numpy.ctypeslib mmap _ctypes_test
+        torch.utils.cpp_extension torch.cuda tensorflow cython pyximport numpy.ctypeslib mmap
+        _ctypes_test
         llvmlite triton cupy winreg _winreg""",
     _PICKLE: """pickle _pickle cPickle shelve dbm dill cloudpickle jsonpickle yaml ruamel
         torch.serialization torch.hub transformers.dynamic_module_utils joblib.numpy_pickle

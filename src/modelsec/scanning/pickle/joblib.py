@@ -12,14 +12,15 @@ Versions up to 0.9 name sibling files instead, which the loader opens.
 from collections.abc import Callable, Iterator
 from math import prod
 
-from modelsec.errors import ArtifactError, MalformedArtifactError, UnsafeArtifactError
+from modelsec.errors import MalformedArtifactError, UnsafeArtifactError
 from modelsec.scanning.finding import Rule, Verdict, printable
+from modelsec.scanning.formats.dtype import ArrayType
 from modelsec.scanning.part import Observation, Part
 from modelsec.scanning.pickle.array_arguments import array_type
 from modelsec.scanning.pickle.checks import require_exact
 from modelsec.scanning.pickle.judge import PolicyJudge
 from modelsec.scanning.pickle.machine import Machine
-from modelsec.scanning.pickle.values import MISSING, Call, Container, Global, Value
+from modelsec.scanning.pickle.values import MISSING, Call, Container, Global
 
 WRAPPER = Global("joblib.numpy_pickle", "NumpyArrayWrapper")
 _OLD_MODULES = (
@@ -74,68 +75,63 @@ READ_AS_OPCODES = Rule(
 RunNested = Callable[[int], int]
 
 
-def after_build(
-    part: Part, judge: PolicyJudge, run_nested: RunNested
-) -> Callable[[Machine, Call], None]:
-    """Return the hook that reads on behind an array.
+class Arrays:
+    """Reads on behind the arrays of one pickle."""
 
-    Args:
-        part: that is read.
-        judge: for findings.
-        run_nested: runs the pickle at an offset and returns where it ends.
-    """
+    def __init__(self, part: Part, judge: PolicyJudge, run_nested: RunNested) -> None:
+        """Take what is needed at an array.
 
-    def hook(machine: Machine, target: Call) -> None:
+        Args:
+            part: that is read.
+            judge: for findings.
+            run_nested: runs the pickle at an offset and returns where it ends.
+        """
+        self._part = part
+        self._judge = judge
+        self._run_nested = run_nested
+
+    def after_build(self, machine: Machine, target: Call) -> None:
+        """Go past the array, or to the file, that a completed wrapper stands for."""
         made = target.produces
         if made is None:
             return
         if (made.module, made.name) in _WRAPPERS:
+            judge = self._judge
             judge.array_from = judge.array_from or machine.lexer.position
-            machine.lexer.position = _behind_array(machine, target)
+            machine.lexer.position = self._behind(machine, target)
         elif made.module in _OLD_MODULES and made.name in _OLD_NAMES:
-            for observed in _sibling(machine.offset, target):
-                judge.note(observed)
+            for observed in self._sibling(machine.offset, target):
+                self._judge.note(observed)
 
-    def _behind_array(machine: Machine, target: Call) -> int:
-        position = machine.lexer.position
+    def _behind(self, machine: Machine, target: Call) -> int:
+        position, judge = machine.lexer.position, self._judge
         if machine.lexer.in_frame:
             judge.note(FRAME_OPEN.at(machine.offset, "the frame goes on behind the array's BUILD"))
-        kind, shape, alignment = (
-            _attribute(target, name) for name in ("dtype", "shape", "numpy_array_alignment_bytes")
-        )
-        if not isinstance(kind, Call) or not isinstance(shape, Container):
-            raise MalformedArtifactError(
-                f"an array wrapper without type or shape, at {machine.offset}"
-            )
-        require_exact([shape])
-        sizes = [size for size in shape.items if isinstance(size, int) and size >= 0]
-        if len(sizes) != len(shape.items):
-            raise MalformedArtifactError(f"an array's shape is not sizes, at {machine.offset}")
-        element = array_type(kind)
+        count, element = _numbers(target, machine.offset)
         if element.has_object:
             if _attribute(target, "allow_mmap") is not False:
                 judge.note(MAPPED_OBJECTS.at(machine.offset, "objects that may be mapped"))
-            return run_nested(position)
+            return self._run_nested(position)
         judge.raw_from = judge.raw_from or position
-        if alignment is not MISSING and alignment is not None:
-            padding = part.source.read(position, 1)[0]
-            if part.source.read(position + 1, padding).strip(b"\xff"):
-                raise MalformedArtifactError(f"an array's padding is not padding, at {position}")
-            position += 1 + padding
-        end = position + prod(sizes) * element.itemsize
-        if end > part.source.size:
+        end = self._behind_padding(position, target) + count * element.itemsize
+        if end > self._part.source.size:
             raise MalformedArtifactError(f"an array reaches beyond the file, at {position}")
         return end
 
-    def _sibling(offset: int, target: Call) -> Iterator[Observation]:
-        name = _attribute(target, "filename")
+    def _behind_padding(self, position: int, target: Call) -> int:
+        if _attribute(target, "numpy_array_alignment_bytes") in (MISSING, None):
+            return position
+        padding = self._part.source.read(position, 1)[0]
+        if self._part.source.read(position + 1, padding).strip(b"\xff"):
+            raise MalformedArtifactError(f"an array's padding is not padding, at {position}")
+        return position + 1 + padding
+
+    def _sibling(self, offset: int, target: Call) -> Iterator[Observation]:
+        name, part = _attribute(target, "filename"), self._part
         if not isinstance(name, str):
             raise MalformedArtifactError(f"an array without a file name, at {offset}")
-        if part.siblings is None:
-            yield SIBLING_MISSING.at(offset, f"the array is in {printable(name)}", subject=name)
-            return
         try:
-            source = part.siblings.open(name)
+            source = None if part.siblings is None else part.siblings.open(name)
         except UnsafeArtifactError as error:
             yield SIBLING_OUTSIDE.at(offset, str(error), subject=name)
             return
@@ -144,10 +140,20 @@ def after_build(
         else:
             yield part.child(source, name)
 
-    return hook
+
+def _numbers(target: Call, offset: int) -> tuple[int, ArrayType]:
+    """Return how many elements an array has, and of which type."""
+    kind, shape = _attribute(target, "dtype"), _attribute(target, "shape")
+    if not isinstance(kind, Call) or not isinstance(shape, Container):
+        raise MalformedArtifactError(f"an array wrapper without type or shape, at {offset}")
+    require_exact([shape])
+    sizes = [size for size in shape.items if isinstance(size, int) and size >= 0]
+    if len(sizes) != len(shape.items):
+        raise MalformedArtifactError(f"an array's shape is not sizes, at {offset}")
+    return prod(sizes), array_type(kind)
 
 
-def _attribute(target: Call, name: str) -> "Value | ArtifactError | object":
+def _attribute(target: Call, name: str) -> object:
     found: object = MISSING
     for state in target.states:
         if isinstance(state, Container) and state.kind == "dict":

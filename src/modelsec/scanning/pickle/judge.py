@@ -1,16 +1,16 @@
 """From effects to findings: what the policy says of each import, call, state and item."""
 
 import re
-from collections.abc import Callable, Iterator
 
-from modelsec.scanning.finding import Finding, Rule, Verdict, printable
+from modelsec.scanning.finding import Finding, Rule, printable
 from modelsec.scanning.part import Observation, Part, Permitted
 from modelsec.scanning.pickle import opcodes as op
 from modelsec.scanning.pickle import rules
-from modelsec.scanning.pickle.arguments import CHECKS
+from modelsec.scanning.pickle.arguments import check_named
 from modelsec.scanning.pickle.capabilities import capability, embeds_code
+from modelsec.scanning.pickle.checks import Check, Refusal, is_constant, require_exact
+from modelsec.scanning.pickle.effects import PersistentRule
 from modelsec.scanning.pickle.values import UNKNOWN, Call, Container, Global, PersistentId, Value
-from modelsec.scanning.pickle.checks import Refusal, is_constant, require_exact
 from modelsec.scanning.policy import OPERATIONS, Allowance
 
 CONSTRUCTORS = frozenset(
@@ -37,8 +37,6 @@ _MAPPINGS = frozenset({"OrderedDict", "Counter", "defaultdict", "Bunch"})
 
 _SPECIAL = re.compile(r"__(?!doc__|name__|module__|version__|len__)\w*__")
 """Attributes that decide what an object is, or what is called with it."""
-
-PersistentRule = Callable[[int, PersistentId], Iterator[Observation]]
 
 
 class PolicyJudge:
@@ -87,39 +85,17 @@ class PolicyJudge:
         subject = str(target)
         if allowance is not None:
             self._permit(allowance.layer, "import", target)
-            if CHECKS[allowance.arguments].tool:
+            if check_named(allowance.arguments).tool:
                 self.tools.add(target)
             return
-        does = capability(module, name)
+        rule, why = rules.DANGEROUS_IMPORT, capability(module, name)
         if embeds_code(module, name):
-            self._find(
-                rules.EMBEDDED_CODE,
-                offset,
-                f"imports {subject}, which rebuilds a function from its code",
-                "import",
-                subject,
-            )
-        elif does:
-            self._find(
-                rules.DANGEROUS_IMPORT,
-                offset,
-                f"imports {subject}, which {does}",
-                "import",
-                subject,
-            )
-        elif "." in name:
-            how = "walks from attribute to attribute" if walks else "asks for a dotted name"
-            self._find(
-                rules.DANGEROUS_IMPORT, offset, f"imports {subject}: {how}", "import", subject
-            )
-        else:
-            self._find(
-                rules.UNLISTED_IMPORT,
-                offset,
-                f"imports {subject}, which no policy lists",
-                "import",
-                subject,
-            )
+            rule, why = rules.EMBEDDED_CODE, "rebuilds a function from its code"
+        elif not why and "." in name:
+            why = "is a walk from attribute to attribute" if walks else "is a dotted name"
+        elif not why:
+            rule, why = rules.UNLISTED_IMPORT, "no policy lists"
+        self._find(rule, offset, f"imports {subject}, which {why}", "import", subject)
 
     def called(self, offset: int, call: Call) -> Value:
         """Permit a listed callable with arguments that its rule accepts."""
@@ -134,46 +110,47 @@ class PolicyJudge:
             )
             return call
         allowance = self._permits("call", callee.module, callee.name)
-        if (
-            (callee.module, callee.name) in CONSTRUCTORS
-            and call.args
-            and isinstance(call.args[0], Global)
-        ):
+        made_first = (callee.module, callee.name) in CONSTRUCTORS
+        if made_first and call.args and isinstance(call.args[0], Global):
             call.produces = call.args[0]
-        subject = (
-            f"{callee.module}:{callee.name}" if allowance is None or allowance.arguments else ""
-        )
         if allowance is None:
-            does = capability(callee.module, callee.name)
-            if does or "." in callee.name:
-                message = f"calls {subject}, which {does or 'is reached by a walk'}"
-                self._find(rules.DANGEROUS_CALL, offset, message, "call", subject, call.args)
-            elif self._policy.permits("import", callee.module, callee.name):
-                message = f"calls {subject}, which may be imported, but not called"
-                self._find(rules.DANGEROUS_CALL, offset, message, "call", subject, call.args)
-            else:
-                message = f"calls {subject}, which no policy lists"
-                self._find(rules.UNLISTED_CALL, offset, message, "call", subject, call.args)
+            self._refuse_call(offset, callee, call)
             return call
         self._permit(allowance.layer, "call", callee)
-        final = not allowance.operations & {"build", "items"}
         if allowance.arguments:
-            check = CHECKS[allowance.arguments]
-            if check.exact:
-                require_exact(call.args)
-            refusal = check.call(call, self._part, self._policy)
-            if refusal is None and call.kwargs is not None:
-                refusal = _refuse_keywords(call.kwargs)
-            self._judge_refusal(offset, subject, "call", refusal)
-            result = check.evaluate(call, self._part)
-            for nested in check.nested(call, self._part):
-                self.observed["nested", offset] = nested
+            result = self._check_call(offset, call, check_named(allowance.arguments))
             if result is not None:
                 return result
         # Nothing will ever be asked of a value that cannot change: one stands for millions.
-        if final and call.produces is callee and all(map(is_constant, call.args)):
+        final = not allowance.operations & {"build", "items"} and call.produces is callee
+        if final and all(map(is_constant, call.args)):
             return self._values.setdefault(callee, Call(callee, [], callee))
         return call
+
+    def _refuse_call(self, offset: int, callee: Global, call: Call) -> None:
+        """Say what a call that no policy permits may do."""
+        rule, why = rules.DANGEROUS_CALL, capability(callee.module, callee.name)
+        if not why and "." in callee.name:
+            why = "is reached by a walk"
+        elif not why and self._policy.permits("import", callee.module, callee.name):
+            why = "may be imported, but not called"
+        elif not why:
+            rule, why = rules.UNLISTED_CALL, "no policy lists"
+        shown = ", ".join(_describe(argument) for argument in call.args[:4])
+        message, subject = f"calls {callee}, which {why}", str(callee)
+        self._keep(rule.at(offset, message, operation="call", subject=subject, evidence=shown))
+
+    def _check_call(self, offset: int, call: Call, check: Check) -> Value:
+        """Apply a rule of arguments; return the constant that the call is, or None."""
+        if check.exact:
+            require_exact(call.args)
+        refusal = check.call(call, self._part, self._policy)
+        if refusal is None and call.kwargs is not None:
+            refusal = _refuse_keywords(call.kwargs)
+        self._judge_refusal(offset, str(call.callee), "call", refusal)
+        for nested in check.nested(call, self._part):
+            self.observed["nested", offset] = nested
+        return check.evaluate(call, self._part)
 
     def built(self, offset: int, target: Value, state: Value) -> None:
         """Permit state on an object that a listed constructor has made."""
@@ -199,7 +176,7 @@ class PolicyJudge:
             return
         self._permit(allowance.layer, "build", made)
         if allowance.arguments:
-            refusal = CHECKS[allowance.arguments].build(target, state, self._part)
+            refusal = check_named(allowance.arguments).build(target, state, self._part)
             self._judge_refusal(offset, subject, "build", refusal)
 
     def filled(self, offset: int, target: Value, items: list[Value], code: int) -> None:
@@ -219,11 +196,11 @@ class PolicyJudge:
             else:
                 self.odd(offset, f"{what} on a {target.kind}")
             return
-        made = target.produces if isinstance(target, Call) else None
-        if made is None:
+        if not isinstance(target, Call) or target.produces is None:
             described = _describe(target)
             self._find(rules.PATCH, offset, f"{what} on {described}", "items", described)
             return
+        made = target.produces
         allowance = self._permits("items", made.module, made.name)
         if target.given or target.states or (what != "setitem" and made.name in _MAPPINGS):
             message = f"{what} on an object of {made}, which no writer does at this point"
@@ -261,7 +238,7 @@ class PolicyJudge:
         """Note an encoding on which unpicklers disagree."""
         if self.odd_at is None:
             self.odd_at = offset
-        self._find(rules.ODD_LITERAL, offset, message, evidence=printable(evidence))
+        self._keep(rules.ODD_LITERAL.at(offset, message, evidence=evidence))
 
     def extension(self, offset: int, code: object) -> None:
         """Refuse: nothing in the file says what the code stands for."""
@@ -340,21 +317,9 @@ class PolicyJudge:
             self.observed.setdefault(permitted, permitted)
 
     def _find(
-        self,
-        rule: Rule,
-        offset: int,
-        message: str,
-        operation: str = "",
-        subject: str = "",
-        arguments: "list[Value] | None" = None,
-        evidence: str = "",
+        self, rule: Rule, offset: int, message: str, operation: str = "", subject: str = ""
     ) -> None:
-        shown = ", ".join(_describe(argument) for argument in (arguments or [])[:4])
-        self._keep(
-            rule.at(
-                offset, message, operation=operation, subject=subject, evidence=evidence or shown
-            )
-        )
+        self._keep(rule.at(offset, message, operation=operation, subject=subject))
 
     def _keep(self, finding: Finding) -> None:
         key = (finding.id, finding.subject, finding.message if not finding.subject else "")
@@ -375,19 +340,20 @@ def _refuse_keywords(keywords: Container) -> Refusal | None:
 
 def _describe(value: Value) -> str:
     """Return a value for a message, shallowly: contents may be huge or cyclic."""
-    if isinstance(value, Global):
-        return str(value)
-    if isinstance(value, Call):
-        inner = str(value.callee) if isinstance(value.callee, Global) else "a computed callable"
-        return f"the result of {inner}"
-    if isinstance(value, Container):
-        return f"a {value.kind}"
-    if isinstance(value, PersistentId):
-        return "a persistent id"
-    if value is UNKNOWN:
-        return "an unknown value"
-    if isinstance(value, str | bytes):
-        return printable(repr(value[:60]), 60)
-    if isinstance(value, bool | int | float | None):
-        return f"{value!r}"
-    return "a long constant"
+    match value:
+        case Global():
+            text = str(value)
+        case Call():
+            inner = str(value.callee) if isinstance(value.callee, Global) else "a computed callable"
+            text = f"the result of {inner}"
+        case Container():
+            text = f"a {value.kind}"
+        case PersistentId():
+            text = "a persistent id"
+        case str() | bytes():
+            text = printable(repr(value[:60]), 60)
+        case bool() | int() | float() | None:
+            text = f"{value!r}"
+        case _:
+            text = "an unknown value" if value is UNKNOWN else "a long constant"
+    return text

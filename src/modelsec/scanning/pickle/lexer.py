@@ -33,6 +33,9 @@ _LONG_MAX = 64
 _STEP = 4096
 """Opcodes between two looks at the budget."""
 
+_PATIENCE = 64
+"""Failed attempts to skip a run after which only a few more are made."""
+
 Argument = Value | Odd | tuple[bytes, bytes] | runs.Run
 
 
@@ -83,7 +86,7 @@ class Lexer:
         self._ahead = FIRST_WINDOW
         self._misses = 0
 
-    def __iter__(self) -> Iterator[Opcode]:
+    def __iter__(self) -> Iterator[Opcode]:  # noqa: C901, PLR0912 - calls here would cost a third
         """Yield opcodes; the last one is STOP.
 
         Raises:
@@ -121,7 +124,7 @@ class Lexer:
                 continue
             if code == op.MARK and self.skip:
                 # Where runs keep failing, an attempt now and then has to do.
-                run = self._run(offset) if self._misses < 64 or not count % 16 else None
+                run = self._run(offset) if self._misses < _PATIENCE or not count % 16 else None
                 if run is not None:
                     yield offset, RUN, run
                     continue

@@ -7,10 +7,13 @@ would stop is harmless. So a literal is read, or it is *odd* and becomes an unkn
 
 import re
 from dataclasses import dataclass
+from math import isinf
 
 from modelsec.scanning.pickle.values import UNKNOWN, Value
 
 _DECIMAL = re.compile(rb"-?(?:0|[1-9][0-9]*+)\Z")
+_DIGIT = re.compile(rb"[0-9]")
+_NAMED_FLOAT = re.compile(rb"(?i)inf|nan")
 _PLAIN_FLOAT = re.compile(rb"-?(?:[0-9]++(?:\.[0-9]*+)?+(?:e[+-]?[0-9]++)?+|inf|nan)\Z")
 _ESCAPE = re.compile(rb"\\(?:x([0-9a-fA-F]{2})|([0-7]{1,3})|(\n)|(.))", re.DOTALL)
 _SIMPLE_ESCAPES = {
@@ -53,14 +56,16 @@ def long(line: bytes) -> Value | Odd:
 def _integer(line: bytes) -> Value | Odd:
     if _DECIMAL.match(line):
         return int(line) if len(line) <= _LONGEST_EXACT else UNKNOWN
-    return Odd(UNKNOWN, hopeless=not any(48 <= byte <= 57 for byte in line))
+    return Odd(UNKNOWN, hopeless=not _DIGIT.search(line))
 
 
 def floating(line: bytes) -> Value | Odd:
     """Read the argument of FLOAT."""
     if _PLAIN_FLOAT.match(line) and len(line) < 400:  # noqa: PLR2004 - longer than any repr
-        return float(line)
-    likely = any(48 <= byte <= 57 for byte in line) or re.search(rb"(?i)inf|nan", line)
+        value = float(line)
+        # Too large for a float: pickle.py takes infinity, the C unpickler raises.
+        return Odd(value) if isinf(value) and b"inf" not in line else value
+    likely = _DIGIT.search(line) or _NAMED_FLOAT.search(line)
     return Odd(UNKNOWN, hopeless=not likely)
 
 
@@ -86,7 +91,7 @@ def string(line: bytes) -> Value | Odd:
         return _SIMPLE_ESCAPES.get(simple, b"\\" + simple)
 
     text = _ESCAPE.sub(unescape, body).decode("latin-1")
-    return Odd(text) if odd or body.endswith(b"\\") and not body.endswith(b"\\\\") else text
+    return Odd(text) if odd or (body.endswith(b"\\") and not body.endswith(b"\\\\")) else text
 
 
 def _unquoted(line: bytes) -> bool:

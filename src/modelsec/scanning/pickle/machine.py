@@ -6,16 +6,18 @@ would happen: a result that is thrown away has happened all the same.
 """
 
 import _compat_pickle
-from collections.abc import Callable, Collection
-from typing import Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, cast
 
 from modelsec.errors import MalformedArtifactError, ResourceLimitError
 from modelsec.scanning.finding import printable
 from modelsec.scanning.limits import Budget
 from modelsec.scanning.pickle import opcodes as op
 from modelsec.scanning.pickle import runs
+from modelsec.scanning.pickle.effects import Judge, PersistentRule
 from modelsec.scanning.pickle.lexer import RUN, Lexer
 from modelsec.scanning.pickle.literals import Odd
+from modelsec.scanning.pickle.memo import Memo
 from modelsec.scanning.pickle.values import (
     INERT,
     UNKNOWN,
@@ -30,10 +32,9 @@ from modelsec.scanning.pickle.values import (
     Value,
     collapse,
 )
-from modelsec.scanning.source import Source
 
-SPARSE = 1 << 20
-"""Memo indices may exceed eight times the number of entries by this much (8 MiB in CPython)."""
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
 
 LARGE = 256
 """Members of a container beyond which, in large pickles, what they hold is forgotten."""
@@ -43,48 +44,28 @@ _WALKS = 4
 """From this protocol on, a dot in a name is a walk from attribute to attribute."""
 
 
-class Judge(Protocol):
-    """Who is told of every effect, when it happens."""
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How a pickle is read.
 
-    def imported(self, offset: int, target: Global, *, walks: bool) -> None:
-        """Decide about an import."""
-        ...
+    Attributes:
+        tolerant: go on behind what no unpickler accepts; else it decides that this is no pickle.
+        polyglot: of a file of another format, where only what acts is of interest.
+        persistent: what the container's persistent ids mean.
+        earlier: the memo of the pickle before, which some loaders keep.
+        local: first names of modules that the container itself defines.
+        plain: as loaders read it that know nothing of joblib.
+    """
 
-    def called(self, offset: int, call: Call) -> Value:
-        """Decide about a call, and return what stands for its result."""
-        ...
+    tolerant: bool = True
+    polyglot: bool = False
+    persistent: PersistentRule | None = None
+    earlier: Memo | None = None
+    local: tuple[str, ...] = ()
+    plain: bool = False
 
-    def built(self, offset: int, target: Value, state: Value) -> None:
-        """Decide about BUILD."""
-        ...
 
-    def filled(self, offset: int, target: Value, items: list[Value], code: int) -> None:
-        """Decide about SETITEM(S), APPEND(S) and ADDITEMS on something not a builtin container."""
-        ...
-
-    def persistent(self, offset: int, identity: PersistentId) -> Value:
-        """Decide about a persistent id, and return what stands for its object."""
-        ...
-
-    def odd(self, offset: int, message: str, evidence: bytes = b"") -> None:
-        """Note an encoding on which unpicklers disagree."""
-        ...
-
-    def extension(self, offset: int, code: object) -> None:
-        """Decide about a copyreg extension code."""
-        ...
-
-    def out_of_band(self, offset: int) -> None:
-        """Note a buffer that is not in the file."""
-        ...
-
-    def memo_bomb(self, offset: int, index: int) -> None:
-        """Note a memo index that costs memory."""
-        ...
-
-    def memo_carried(self, offset: int, index: int) -> None:
-        """Note a memo entry that only an earlier pickle has set."""
-        ...
+EVERYTHING: Final = Reading()
 
 
 class Machine:
@@ -105,10 +86,7 @@ class Machine:
         lexer: Lexer,
         judge: Judge,
         budget: Budget,
-        *,
-        earlier: "Memo | None" = None,
-        tolerant: bool = True,
-        stops_at_persistent_id: bool = False,
+        reading: Reading = EVERYTHING,
     ) -> None:
         self.result: Value = UNKNOWN
         self.aliased = False
@@ -123,9 +101,7 @@ class Machine:
         self.on_bytes: Callable[[int, Value], None] | None = None
         self._judge = judge
         self._budget = budget
-        self._earlier = earlier
-        self._tolerant = tolerant
-        self._stops_at_persistent_id = stops_at_persistent_id
+        self._reading = reading
         self._stack: list[Value] = []
         self._marks: list[list[Value]] = []
         self._kept = 0
@@ -173,11 +149,12 @@ class Machine:
 
     def _push(self, argument: Value | Odd) -> None:
         if type(argument) is Odd:
-            if argument.hopeless and not self._tolerant:
+            if argument.hopeless and not self._reading.tolerant:
                 raise MalformedArtifactError(f"no literal, at {self.offset}")
             self._judge.odd(self.offset, "the literal is not in canonical form")
-            argument = argument.value
-        self._stack.append(argument)
+            self._stack.append(argument.value)
+        else:
+            self._stack.append(cast("Value", argument))
 
     def _push_bytes(self, argument: Value) -> None:
         if self.on_bytes is not None:
@@ -188,10 +165,10 @@ class Machine:
         self._stack.append(None)
 
     def _push_true(self, _: Value) -> None:
-        self._stack.append(True)  # noqa: FBT003 - the constant
+        self._stack.append(True)
 
     def _push_false(self, _: Value) -> None:
-        self._stack.append(False)  # noqa: FBT003 - the constant
+        self._stack.append(False)
 
     def _push_list(self, _: Value) -> None:
         self._stack.append(Container("list", []))
@@ -323,7 +300,7 @@ class Machine:
 
     def _collapse(self, target: Container, items: list[Value]) -> None:
         """Forget what the last members of a large container hold, and constants among them."""
-        kept = [item for item in items if type(item) in (Container, Call) and not collapse(item)]
+        kept = [item for item in items if isinstance(item, Container | Call) and not collapse(item)]
         if target.kind == "list" and not kept:
             del target.items[-len(items) :]
             target.hidden += len(items)
@@ -390,7 +367,7 @@ class Machine:
     def _carried(self, index: int) -> Value:
         """Return an entry of the pickle before: some loaders keep the memo, others do not."""
         try:
-            value = UNKNOWN if self._earlier is None else self._earlier.get(index)
+            value = UNKNOWN if self._reading.earlier is None else self._reading.earlier.get(index)
         except KeyError:
             value = UNKNOWN
         if value is UNKNOWN:
@@ -416,7 +393,7 @@ class Machine:
             return lines[0].decode("utf-8"), lines[1].decode("utf-8")
         except UnicodeDecodeError:
             raise MalformedArtifactError(
-                f"the name {printable(lines[0] + b' ' + lines[1], 60)} is not UTF-8, at {self.offset}"
+                f"{printable(b' '.join(lines), 60)} is not a name in UTF-8, at {self.offset}"
             ) from None
 
     def _stack_global(self, _: Value) -> None:
@@ -521,7 +498,7 @@ class Machine:
         self._persistent(PersistentId(self._stack.pop()))
 
     def _persistent(self, identity: PersistentId) -> None:
-        if self._stops_at_persistent_id:
+        if self._reading.polyglot:
             raise MalformedArtifactError(f"a persistent id without a loader, at {self.offset}")
         self._effect()
         self._stack.append(self._judge.persistent(self.offset, identity))
@@ -553,139 +530,14 @@ def _blurs(state: Value) -> bool:
     )
 
 
-def _is_alive(value: Value) -> bool:
-    """Return whether something could be done to a value, or with it."""
-    if type(value) is Container:
-        return value.kind not in ("tuple", "frozenset")
-    return type(value) in (Global, Call, PersistentId, Unknown)
-
-
-class Memo:
-    """The memo: by index, MEMOIZE counting the entries.
-
-    Attributes:
-        first: entries 0, 1, 2 ... without a gap: all of them, in honest pickles.
-        elsewhere: entries behind a gap.
-        dense: indices up to this one need no check.
-        counting: skipped runs have added entries by MEMOIZE.
-        blurred: skipped runs have set entries by BINPUT or LONG_BINPUT.
-        pending: offset and length of skipped runs that nobody has looked into.
-    """
-
-    def __init__(self, source: Source) -> None:
-        self.first: list[Value] = []
-        self.elsewhere: dict[int, Value] = {}
-        self.dense = SPARSE
-        self.counting = False
-        self.blurred = False
-        self.pending: list[tuple[int, int]] = []
-        self._source = source
-        self._skipped: list[tuple[int, int]] = []
-        self._hidden = 0
-
-    def __len__(self) -> int:
-        """Return the number of known entries."""
-        return len(self.first) + len(self.elsewhere)
-
-    def put(self, index: int, value: Value) -> None:
-        """Store under an index."""
-        first, elsewhere = self.first, self.elsewhere
-        if self.pending and (index < len(first) or index in elsewhere):
-            self.settle()
-        if index < len(first):
-            first[index] = value
-        elif index > len(first):
-            elsewhere[index] = value
-        else:
-            elsewhere.pop(index, None)
-            first.append(value)
-            while elsewhere and len(first) in elsewhere:
-                first.append(elsewhere.pop(len(first)))
-
-    def append(self, value: Value) -> None:
-        """Store under the number of entries, skipped ones included."""
-        if self.blurred:
-            raise Blurred
-        self._settle()
-        self.put(len(self) + self._hidden, value)
-
-    def get(self, index: int) -> Value:
-        """Return an entry; one that a skipped run may have set is ``INERT``.
-
-        Raises:
-            KeyError: it was never set.
-        """
-        if 0 <= index < len(self.first):
-            self.settle()
-            return self.first[index]
-        if index in self.elsewhere:
-            self.settle()
-            return self.elsewhere[index]
-        self._settle()
-        if self.blurred or index < len(self) + self._hidden:
-            if self.counting or self.blurred:
-                return INERT
-        raise KeyError(index)
-
-    def skip(self, run: runs.Run, offset: int) -> None:
-        """Take note of the entries that a skipped run sets."""
-        self.blurred = self.blurred or run.puts
-        if run.gets or run.puts:
-            self.pending.append((offset, len(run.body)))
-        if run.memoizes:
-            if self.elsewhere or self.blurred:
-                raise Blurred  # MEMOIZE may meet an entry that was put ahead
-            self.counting = True
-            # Counting costs as much as skipping, and most pickles never ask.
-            self._skipped.append((offset, len(run.body)))
-
-    def is_sparse(self, index: int, offset: int) -> bool:
-        """Return whether an index would make an array-backed memo grow beyond all need."""
-        # Of skipped entries it is known that each took two bytes at least.
-        return index > SPARSE + (2 * offset if self.blurred else 8 * len(self))
-
-    def settle(self) -> None:
-        """Look into skipped runs, before something happens that they might have a part in.
-
-        Raises:
-            Blurred: one replaces known entries, or fetches what it could then change.
-        """
-        for offset, length in self.pending:
-            for index, put in runs.memo_uses(self._source.read(offset, length)):
-                if index < len(self.first):
-                    value = self.first[index]
-                elif index in self.elsewhere:
-                    value = self.elsewhere[index]
-                else:
-                    continue
-                if put or _is_alive(value):
-                    raise Blurred
-        self.pending.clear()
-
-    def widen(self, limit: int) -> None:
-        """Move the bound up to which indices need no check.
-
-        Raises:
-            ResourceLimitError: there are more entries than the limit.
-        """
-        if len(self) > limit:
-            raise ResourceLimitError(f"more than {limit} memo entries")
-        self.dense = min(8 * len(self) + SPARSE, limit)
-
-    def _settle(self) -> None:
-        for offset, length in self._skipped:
-            self._hidden += runs.count_memoizes(self._source.read(offset, length))
-        self._skipped.clear()
-
-
 def _handlers() -> "list[Callable[[Machine, object], None]]":
-    table: list[Callable[..., None]] = [Machine._nothing] * 257  # noqa: SLF001 - its own methods
-    table[RUN] = Machine._run  # noqa: SLF001
+    table: list[Callable[..., None]] = [Machine._nothing] * 257
+    table[RUN] = Machine._run
     for code in (
         op.INT, op.LONG, op.FLOAT, op.STRING, op.UNICODE, op.BININT, op.BININT1, op.BININT2,
         op.BINFLOAT, op.LONG1, op.LONG4, op.BINUNICODE, op.SHORT_BINUNICODE, op.BINUNICODE8,
     ):  # fmt: skip
-        table[code] = Machine._push  # noqa: SLF001
+        table[code] = Machine._push
     for names, method in _METHODS.items():
         for name in names.split():
             table[getattr(op, name)] = method

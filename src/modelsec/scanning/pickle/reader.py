@@ -18,15 +18,17 @@ from modelsec.scanning.formats import torch_legacy
 from modelsec.scanning.part import Identified, NotThisFormat, Observation, Part, Span
 from modelsec.scanning.pickle import graph, joblib, rules
 from modelsec.scanning.pickle import opcodes as op
-from modelsec.scanning.pickle.judge import PersistentRule, PolicyJudge
+from modelsec.scanning.pickle.effects import PersistentRule
+from modelsec.scanning.pickle.judge import PolicyJudge
 from modelsec.scanning.pickle.lexer import Lexer
-from modelsec.scanning.pickle.machine import Blurred, Machine, Memo
-from modelsec.scanning.pickle.values import Blob, Value
+from modelsec.scanning.pickle.machine import EVERYTHING, Machine, Reading
+from modelsec.scanning.pickle.values import Blob, Blurred, Value
 from modelsec.scanning.source import BytesSource, Slice, Source
 
 SKIPPING_SIZE = 1 << 18
 """Pickles beyond this size may skip runs of constants; smaller ones are measured exactly."""
 
+_POLYGLOT = Reading(tolerant=False, polyglot=True)
 _FIRST = frozenset(
     value for name, value in vars(op).items() if name.isupper() and name not in ("STOP", "POP")
 )
@@ -41,7 +43,7 @@ def read_without_magic(part: Part) -> Iterator[Observation]:
     """Read protocols 0 and 1, which have no magic: a trial run decides."""
     if part.source.read(0, 1)[0] not in _FIRST:
         raise NotThisFormat
-    stream = Stream(part, 0, tolerant=False)
+    stream = Stream(part, 0, Reading(tolerant=False))
     stream.run()
     if stream.broken is not None and not stream.judge.imports:
         raise _not_a_pickle(stream.broken)
@@ -52,12 +54,13 @@ def read_effects_only(part: Part) -> Iterator[Observation]:
     """Read a file of another format, if an unpickler would act on it before it breaks off."""
     if part.source.read(0, 1)[0] not in _FIRST:
         raise NotThisFormat
-    stream = Stream(part, 0, tolerant=False, polyglot=True)
+    stream = Stream(part, 0, _POLYGLOT)
     stream.run()
     if not stream.judge.imports:
         raise _not_a_pickle(stream.broken)
-    yield from stream.judge.observed.values()  # type: ignore[misc]  # all are observations
-    yield Span(0, stream.end)
+    yield from stream.observations()
+    if stream.broken is not None:
+        raise stream.broken
 
 
 def _not_a_pickle(broken: ArtifactError | None) -> Exception:
@@ -82,14 +85,14 @@ def read_one(
         local: first names of modules that the container itself defines.
         skip: large runs of constants may be skipped; the result then lacks them.
     """
-    stream = Stream(part, start, persistent=persistent, local=local, skip=skip)
+    stream = Stream(part, start, Reading(persistent=persistent, local=local), skip=skip)
     stream.run()
     return stream
 
 
 def acts(part: Part, source: Source) -> bool:
     """Return whether bytes begin with a pickle that imports what no policy lists."""
-    stream = Stream(replace(part, source=source), 0, tolerant=False, polyglot=True)
+    stream = Stream(replace(part, source=source), 0, _POLYGLOT)
     stream.machine.on_bytes = None  # one level: deeper ones would cost the square
     stream.run()
     worst = max(
@@ -107,7 +110,7 @@ def _streams(part: Part, *, tolerant: bool) -> Iterator[Observation]:
     while position < part.source.size:
         if position and not _may_follow(part, position):
             break
-        stream = Stream(part, position, tolerant=tolerant, earlier=earlier)
+        stream = Stream(part, position, Reading(tolerant=tolerant, earlier=earlier))
         stream.run()
         if position and stream.broken is not None and not stream.judge.imports:
             break  # not a pickle after all: the bytes stay unclaimed, and are scanned by content
@@ -142,42 +145,29 @@ class Stream:
         self,
         part: Part,
         start: int,
+        reading: Reading = EVERYTHING,
         *,
-        tolerant: bool = True,
-        polyglot: bool = False,
-        persistent: PersistentRule | None = None,
-        earlier: Memo | None = None,
-        local: tuple[str, ...] = (),
         skip: bool = True,
-        plain: bool = False,
     ) -> None:
         self.part = part
         self.start = self.end = start
         self.broken: ArtifactError | None = None
-        self._tolerant = tolerant
-        self._polyglot = polyglot
-        self._persistent = persistent
-        self._earlier = earlier
-        self._local = local
-        self._plain = plain
+        self._reading = reading
         self._prepare(skip=skip and part.source.size - start > SKIPPING_SIZE)
 
     def _prepare(self, *, skip: bool) -> None:
         part = self.part
-        self.judge = PolicyJudge(part, self._persistent, self._local)
-        self.lexer = Lexer(part.source, self.start, part.budget, skip=skip, patient=self._tolerant)
-        self.machine = Machine(
-            self.lexer,
-            self.judge,
-            part.budget,
-            earlier=self._earlier,
-            tolerant=self._tolerant,
-            stops_at_persistent_id=self._polyglot,
+        reading = self._reading
+        self.judge = PolicyJudge(part, reading.persistent, reading.local)
+        self.lexer = Lexer(
+            part.source, self.start, part.budget, skip=skip, patient=reading.tolerant
         )
+        self.machine = Machine(self.lexer, self.judge, part.budget, reading)
         self.machine.tools = self.judge.tools
         self.machine.on_bytes = self._look_into
-        if not self._plain:
-            self.machine.after_build = joblib.after_build(part, self.judge, self._run_nested)
+        if not reading.plain:
+            arrays = joblib.Arrays(part, self.judge, self._run_nested)
+            self.machine.after_build = arrays.after_build
 
     def run(self) -> None:
         """Run to STOP or to the break."""
@@ -217,7 +207,7 @@ class Stream:
 
     def _run_nested(self, start: int) -> int:
         """Run the pickle of an array of objects, with a memo of its own."""
-        nested = Stream(self.part, start, tolerant=self._tolerant)
+        nested = Stream(self.part, start, Reading(tolerant=self._reading.tolerant))
         nested.machine.after_build = None
         nested.run()
         for observed in nested.observations():
@@ -234,7 +224,7 @@ class Stream:
         for observed in self.judge.observed.values():
             if isinstance(observed, Finding) and observed.verdict is not Verdict.DATA_ONLY:
                 acted = True
-            yield observed  # type: ignore[misc]  # all are observations
+            yield observed
         if self.machine.idle_tools > 0:
             named = ", ".join(sorted(str(tool) for tool in self.judge.tools))
             yield rules.HANDED_OVER.at(self.start, f"hands over, uncalled, one of: {named}")
@@ -256,11 +246,9 @@ class Stream:
 
     def _read_as_opcodes(self) -> Iterator[Observation]:
         """Tell if a loader that knows nothing of joblib acts upon the bytes of an array."""
-        if not self.judge.array_from or self._plain:
+        if not self.judge.array_from or self._reading.plain:
             return
-        other = Stream(
-            self.part, self.start, persistent=self._persistent, local=self._local, plain=True
-        )
+        other = Stream(self.part, self.start, replace(self._reading, plain=True))
         other.run()
         where, raw = self.judge.array_from, self.judge.raw_from or self.part.source.size
         if any(_acts_from(where, raw, observed) for observed in other.judge.observed.values()):
@@ -268,9 +256,9 @@ class Stream:
 
     def _size(self) -> Iterator[Observation]:
         if self.machine.aliased:
-            nodes, depth = graph.measure(self.machine.result, self.part.budget)
+            nodes, depth = graph.measure(self.machine.roots, self.part.budget)
         else:
-            nodes, depth = 0, graph.depth(self.machine.result, self.part.budget)
+            nodes, depth = 0, graph.depth(self.machine.roots, self.part.budget)
         if nodes > graph.EXPANDED:
             yield rules.EXPANSION.at(self.start, "shared containers expand to over 2**40 values")
         if depth > graph.DEEPEST:
@@ -291,5 +279,6 @@ def _acts_from(where: int, raw: int, observed: object) -> bool:
         return isinstance(observed, Part)
     offset = observed.offset or 0
     if observed.operation == "import":
-        return offset >= where
+        # With the memo of the outer pickle, honest nested ones make no sense: "?" is such a name.
+        return offset >= (raw if observed.subject == "?:?" else where)
     return observed.rule is rules.ARGUMENTS and offset >= raw

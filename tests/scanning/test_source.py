@@ -1,0 +1,77 @@
+"""Random access to bytes: exactly what was asked for, or an error."""
+
+import io
+import os
+from pathlib import Path
+
+import pytest
+
+from modelsec.errors import MalformedArtifactError
+from modelsec.scanning.source import BytesSource, DescriptorSource, SeekableSource, Slice, Source
+
+CONTENT = bytes(range(200))
+
+
+@pytest.fixture(params=["bytes", "descriptor", "seekable", "slice", "slice of slice"])
+def source(request: pytest.FixtureRequest, tmp_path: Path) -> Source:
+    path = tmp_path / "content"
+    path.write_bytes(CONTENT)
+    if request.param == "descriptor":
+        descriptor = os.open(path, os.O_RDONLY)
+        request.addfinalizer(lambda: os.close(descriptor))
+        return DescriptorSource(descriptor)
+    if request.param == "seekable":
+        return SeekableSource(io.BytesIO(CONTENT))
+    around = BytesSource(b"ab" + CONTENT + b"yz")
+    if request.param == "slice":
+        return Slice(around, 2, 200)
+    if request.param == "slice of slice":
+        return Slice(Slice(around, 1, 202), 1, 200)
+    return BytesSource(CONTENT)
+
+
+def test_a_source_gives_exactly_what_was_asked_for(source: Source) -> None:
+    """Anywhere, and nothing at the end."""
+    assert source.size == 200
+    assert source.read(0, 200) == CONTENT
+    assert source.read(7, 3) == CONTENT[7:10]
+    assert source.read(200, 0) == b""
+
+
+@pytest.mark.parametrize(("offset", "length"), [(0, 201), (200, 1), (-1, 1), (5, -1), (1 << 63, 1)])
+def test_a_source_pads_nothing(source: Source, offset: int, length: int) -> None:
+    """Beyond its end is an error."""
+    with pytest.raises(MalformedArtifactError):
+        source.read(offset, length)
+
+
+def test_a_slice_lies_within_its_base() -> None:
+    """From the beginning."""
+    with pytest.raises(MalformedArtifactError):
+        Slice(BytesSource(b"abc"), 2, 2)
+
+
+def test_a_file_that_was_cut_is_an_error(tmp_path: Path) -> None:
+    """No zeros, no short answers."""
+    path = tmp_path / "content"
+    path.write_bytes(CONTENT)
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        cut = DescriptorSource(descriptor)
+        os.truncate(path, 10)
+        with pytest.raises(MalformedArtifactError, match="shrank"):
+            cut.read(5, 50)
+    finally:
+        os.close(descriptor)
+
+
+def test_a_descriptor_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
+    """The reason of the system is told."""
+    path = tmp_path / "content"
+    path.write_bytes(CONTENT)
+    descriptor = os.open(path, os.O_WRONLY)
+    try:
+        with pytest.raises(MalformedArtifactError, match="cannot be read"):
+            DescriptorSource(descriptor).read(0, 1)
+    finally:
+        os.close(descriptor)
