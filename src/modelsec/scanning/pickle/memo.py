@@ -120,7 +120,10 @@ class Memo:
             Blurred: one replaces known entries, or fetches what it could then change.
         """
         for offset, length in self.pending:
-            for index, put in runs.memo_uses(self._source.read(offset, length)):
+            body = self._source.read(offset, length)
+            if not self.elsewhere and runs.leaves_alone(body, len(self.first)):
+                continue
+            for index, put in runs.memo_uses(body):
                 if index < len(self.first):
                     value = self.first[index]
                 elif index in self.elsewhere:

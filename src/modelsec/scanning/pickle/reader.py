@@ -56,11 +56,10 @@ def read_effects_only(part: Part) -> Iterator[Observation]:
         raise NotThisFormat
     stream = Stream(part, 0, _POLYGLOT)
     stream.run()
-    if not stream.judge.imports:
+    if not stream.judge.imports or (stream.broken is not None and not stream.acted):
         raise _not_a_pickle(stream.broken)
-    yield from stream.observations()
-    if stream.broken is not None:
-        raise stream.broken
+    yield from stream.judge.observed.values()
+    yield Span(0, stream.end)
 
 
 def _not_a_pickle(broken: ArtifactError | None) -> Exception:
@@ -216,15 +215,19 @@ class Stream:
             raise nested.broken
         return nested.end
 
+    @property
+    def acted(self) -> bool:
+        """Whether anything was done that no policy permits."""
+        return any(
+            isinstance(observed, Finding) and observed.verdict is not Verdict.DATA_ONLY
+            for observed in self.judge.observed.values()
+        )
+
     def observations(self) -> Iterator[Observation]:
         """Yield what was observed, with what only the whole stream tells."""
         if self.lexer.overrun is not None:
             self.judge.odd(self.lexer.overrun, "a frame passes the end of the data")
-        acted = False
-        for observed in self.judge.observed.values():
-            if isinstance(observed, Finding) and observed.verdict is not Verdict.DATA_ONLY:
-                acted = True
-            yield observed
+        yield from self.judge.observed.values()
         if self.machine.idle_tools > 0:
             named = ", ".join(sorted(str(tool) for tool in self.judge.tools))
             yield rules.HANDED_OVER.at(self.start, f"hands over, uncalled, one of: {named}")
@@ -237,7 +240,7 @@ class Stream:
         if self.lexer.protocol > 5:  # noqa: PLR2004 - the highest there is
             yield rules.PROTOCOL.at(self.start, f"protocol {self.lexer.protocol}")
         if self.broken is not None:
-            if self.judge.imports and acted:
+            if self.judge.imports and self.acted:
                 message = f"imports come before the break: {self.broken}"
                 yield rules.BROKEN_AFTER_EFFECT.at(self.end, message)
         else:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from math import prod
+from typing import Final
 
 from modelsec.scanning.part import Part
 from modelsec.scanning.pickle.checks import Check, Refusal
@@ -18,6 +19,8 @@ from modelsec.scanning.source import BytesSource, Slice
 
 _WITH_STORAGE = 4
 _LARGEST = 1 << 62
+_MATERIALISED: Final = 1 << 31
+"""Elements that an expanded tensor may have, whatever its storage holds."""
 
 
 class LoadFromBytes(Check):
@@ -90,6 +93,8 @@ def _bounds(storage: Value, offset: int, size: Container, stride: Container) -> 
     last = offset + sum((length - 1) * step for length, step in zip(sizes, strides, strict=True))
     if 0 not in sizes and last >= elements:
         return Refusal(f"the tensor reaches element {last} of a storage of {elements}")
+    if prod(sizes) > max(_MATERIALISED, 4096 * elements):
+        return Refusal(f"expands {elements} elements to {prod(sizes)}", dangerous=False)
     return None
 
 
