@@ -35,7 +35,8 @@ def test_each_rule_is_well_formed() -> None:
     """``MS-<FORMAT>-<number>``, a title without a full stop, a capability if dangerous."""
     for where, rule in all_rules():
         assert re.fullmatch(r"MS-[A-Z0-9]{2,4}-[0-9]{3}", rule.id), where
-        assert rule.title and not rule.title.endswith("."), rule.id
+        assert rule.title, rule.id
+        assert not rule.title.endswith("."), rule.id
         if rule.verdict is Verdict.DANGEROUS:
             assert rule.capability, rule.id
         if rule.verdict is not Verdict.DATA_ONLY or rule.incomplete:

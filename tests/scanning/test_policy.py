@@ -33,7 +33,10 @@ def test_every_allowance_has_a_reason_and_a_rule_that_exists(layer: str) -> None
     content = (files("modelsec.scanning.policies") / f"{layer}.toml").read_text()
     for entry in tomllib.loads(content)["allow"]:
         assert len(entry["because"]) > 5, entry
-        graph = set(entry["operations"]) <= {"operator", "layer"}  # readers of graphs have their own
+        graph = set(entry["operations"]) <= {
+            "operator",
+            "layer",
+        }  # readers of graphs have their own
         assert graph or entry.get("arguments", "") in CHECKS, entry
         assert OPERATIONS.issuperset(entry["operations"]), entry
         if "arguments" in entry and not graph:

@@ -2,6 +2,7 @@
 
 import io
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,21 +14,20 @@ CONTENT = bytes(range(200))
 
 
 @pytest.fixture(params=["bytes", "descriptor", "seekable", "slice", "slice of slice"])
-def source(request: pytest.FixtureRequest, tmp_path: Path) -> Source:
+def source(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Source]:
     path = tmp_path / "content"
     path.write_bytes(CONTENT)
-    if request.param == "descriptor":
-        descriptor = os.open(path, os.O_RDONLY)
-        request.addfinalizer(lambda: os.close(descriptor))
-        return DescriptorSource(descriptor)
-    if request.param == "seekable":
-        return SeekableSource(io.BytesIO(CONTENT))
     around = BytesSource(b"ab" + CONTENT + b"yz")
-    if request.param == "slice":
-        return Slice(around, 2, 200)
-    if request.param == "slice of slice":
-        return Slice(Slice(around, 1, 202), 1, 200)
-    return BytesSource(CONTENT)
+    descriptor = os.open(path, os.O_RDONLY)
+    sources: dict[str, Source] = {
+        "bytes": BytesSource(CONTENT),
+        "descriptor": DescriptorSource(descriptor),
+        "seekable": SeekableSource(io.BytesIO(CONTENT)),
+        "slice": Slice(around, 2, 200),
+        "slice of slice": Slice(Slice(around, 1, 202), 1, 200),
+    }
+    yield sources[request.param]
+    os.close(descriptor)
 
 
 def test_a_source_gives_exactly_what_was_asked_for(source: Source) -> None:

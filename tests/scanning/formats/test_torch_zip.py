@@ -75,13 +75,13 @@ def test_a_storage_declared_in_two_ways_is_dangerous() -> None:
     ],
 )
 def test_a_persistent_id_that_is_no_storage_is_dangerous(identity: bytes) -> None:
-    """torch writes exactly one shape."""
+    """Torch writes exactly one shape."""
     report = scan(torch.torch_zip(torch.pickled(identity + asm.BINPERSID)))
     assert "MS-TOR-001" in ids(report)
 
 
 def test_members_outside_the_folder_are_unknown() -> None:
-    """torch writes one folder; a pickle beside it is read as such."""
+    """Torch writes one folder; a pickle beside it is read as such."""
     data = bytearray(torch.torch_zip())
     buffer = io.BytesIO(data)
     with zipfile.ZipFile(buffer, "a") as archive:
@@ -98,12 +98,11 @@ def test_a_pickle_under_another_name_in_the_folder_is_found(name: str) -> None:
 
 
 def test_a_storage_that_is_a_pickle_or_a_program_is_told() -> None:
-    """torch reads it as numbers, a loader of the attacker's own may not."""
+    """Torch reads it as numbers, a loader of the attacker's own may not."""
     for content in (asm.PROTO2 + asm.call("os", "inert") + b".", b"\x7fELF" + bytes(12)):
-        content = content.ljust(16, b"\0")
-        elements = len(content) // 4
+        elements = max(len(content), 16) // 4
         tensor = torch.tensor(torch.storage(elements=elements), size=(1,), stride=(1,))
-        members = {"data/0": content[: elements * 4]}
+        members = {"data/0": content.ljust(16, b"\0")[: elements * 4]}
         assert "MS-TOR-025" in ids(scan(torch.torch_zip(torch.pickled(tensor), members)))
 
 
@@ -148,7 +147,7 @@ def test_types_of_a_script_are_its_own() -> None:
 
 @pytest.mark.parametrize("name", ["other.pkl", "CONSTANTS.PKL"])
 def test_types_of_a_script_are_nobodys_in_a_plain_checkpoint(name: str) -> None:
-    """torch minds the case of ``constants.pkl``: spelled otherwise, the file is no script."""
+    """Torch minds the case of ``constants.pkl``: spelled otherwise, the file is no script."""
     members = {name: asm.PROTO2 + asm.NONE + asm.STOP}
     assert not scan(torch.torch_zip(torch.pickled(SCRIPT_TYPE), members)).safe
 

@@ -227,7 +227,18 @@ def test_arguments_that_honest_writers_use_are_permitted(stream: bytes) -> None:
         np.asfortranarray(np.eye(3)),
         np.array(["abc"], dtype="U5"),
     ],
-    ids=["table", "objects", "record", "float", "date", "masked", "rng", "old rng", "fortran", "text"],
+    ids=[
+        "table",
+        "objects",
+        "record",
+        "float",
+        "date",
+        "masked",
+        "rng",
+        "old rng",
+        "fortran",
+        "text",
+    ],
 )
 def test_what_numpy_pickles_is_safe(value: object, protocol: int) -> None:
     """By the numpy that is installed, in every protocol."""
@@ -237,9 +248,7 @@ def test_what_numpy_pickles_is_safe(value: object, protocol: int) -> None:
 
 def fields(kind: bytes, *, after: bytes = b"") -> bytes:
     """``V8`` with one field, whose dict is in memo entry 5."""
-    table = (
-        asm.EMPTY_DICT + asm.put(5) + asm.text("a") + kind + b"K\0" + asm.TUPLE2 + asm.SETITEM
-    )
+    table = asm.EMPTY_DICT + asm.put(5) + asm.text("a") + kind + b"K\0" + asm.TUPLE2 + asm.SETITEM
     state = (
         asm.MARK
         + b"K\3"
@@ -266,7 +275,7 @@ def test_a_structured_type_that_hides_an_object_is_refused() -> None:
 
 @pytest.mark.parametrize("many", [False, True])
 def test_fields_that_change_after_the_type_was_judged_are_refused(many: bool) -> None:  # noqa: FBT001
-    """numpy keeps the very dict: a later item would make bytes into pointers."""
+    """Numpy keeps the very dict: a later item would make bytes into pointers."""
     item = asm.text("a") + dtype("O") + b"K\0" + asm.TUPLE2
     fill = asm.MARK + item + asm.SETITEMS if many else item + asm.SETITEM
     assert "MS-PKL-006" in ids(judged(fields(dtype("u8"), after=asm.get(5) + fill + asm.POP)))
@@ -318,7 +327,7 @@ def distribution(template: str, *, key: bytes | None = None) -> bytes:
     ],
 )
 def test_the_template_of_scipys_distributions_is_permitted(template: str) -> None:
-    """scipy runs it through ``exec`` when the state is set; this is the one that it writes."""
+    """Scipy runs it through ``exec`` when the state is set; this is the one that it writes."""
     assert judged(distribution(template)).safe
 
 
@@ -429,6 +438,8 @@ def test_bytes_for_torch_load_are_scanned_as_a_file() -> None:
     """A payload inside is found under its own name; an honest file inside is fine."""
     inner = torch.legacy()
     for content, safe in ((inner, True), (asm.PROTO2 + asm.call("inert", "sink") + b".", False)):
-        report = scan(asm.PROTO2 + asm.call("torch.storage", "_load_from_bytes", asm.data(content)) + b".")
+        report = scan(
+            asm.PROTO2 + asm.call("torch.storage", "_load_from_bytes", asm.data(content)) + b"."
+        )
         assert report.safe is safe
     assert any(finding.path == ("bytes for torch.load",) for finding in report.findings)

@@ -24,7 +24,8 @@ def test_families_are_known_by_module_or_meaning(module: str, name: str) -> None
 
 
 @pytest.mark.parametrize(
-    ("module", "name"), [("mycompany.models", "Net"), ("collections", "OrderedDict"), ("osgeo", "x")]
+    ("module", "name"),
+    [("mycompany.models", "Net"), ("collections", "OrderedDict"), ("osgeo", "x")],
 )
 def test_other_names_have_no_known_capability(module: str, name: str) -> None:
     """A prefix ends at a dot."""

@@ -64,7 +64,11 @@ def check(oracle: Oracle, stream: bytes) -> None:
     if not effects:
         return
     assert not report.safe, (stream, effects)
-    reached = {printable(effect.removeprefix("import:")) for effect in effects if effect.startswith("import")}
+    reached = {
+        printable(effect.removeprefix("import:"))
+        for effect in effects
+        if effect.startswith("import")
+    }
     if any(finding.id == "MS-PKL-009" for finding in report.findings):
         return  # an extension code stands for any name
     assert reached <= imports(report), (stream, report.findings)

@@ -64,7 +64,7 @@ def test_a_frame_that_goes_on_behind_the_array_is_dangerous() -> None:
 
 @pytest.mark.parametrize("alignment", [b"K\x10", b"G" + bytes(8), asm.text("16"), b"\x89", b"K\0"])
 def test_any_alignment_means_padding(alignment: bytes) -> None:
-    """joblib asks only whether there is one."""
+    """Joblib asks only whether there is one."""
     hidden = jl.padded(asm.POP + CALL, 4)
     data = jl.stream(jl.wrapper(jl.dtype("u1"), (len(hidden) - 5,), alignment=alignment) + hidden)
     assert scan(data).safe
@@ -126,7 +126,7 @@ def test_arrays_that_do_not_fit_break_the_stream(data: bytes) -> None:
 
 
 def test_a_second_state_of_an_array_is_dangerous() -> None:
-    """joblib would read a second array; an attribute in slots could change its size."""
+    """Joblib would read a second array; an attribute in slots could change its size."""
     again = asm.NONE + asm.EMPTY_DICT + asm.text("shape") + asm.EMPTY_TUPLE + asm.SETITEM
     data = asm.PROTO4 + jl.ARRAY + again + asm.TUPLE2 + asm.BUILD + jl.padded(bytes(16)) + b"."
     assert scan(data).verdict is Verdict.DANGEROUS

@@ -67,7 +67,7 @@ def test_state_on_what_is_no_fresh_object_is_a_patch(target: bytes) -> None:
 
 
 def test_state_on_a_permitted_object_is_permitted() -> None:
-    """torch sets ``_metadata`` on an ordered dict."""
+    """Torch sets ``_metadata`` on an ordered dict."""
     assert judged(ORDERED + STATE + asm.BUILD).safe
     assert judged(NAMESPACE + STATE + asm.BUILD).safe
 
@@ -189,10 +189,43 @@ def test_the_cap_on_findings_keeps_the_verdict(findings: int) -> None:
     """Thousands of permissions and notes do not push out what makes the file worse."""
     harmless = b"".join(
         asm.name("torch", name) + asm.POP
-        for name in """float float16 float32 float64 half double bfloat16 int8 int16 int32 int64
-        uint8 uint16 uint32 uint64 bool complex64 complex128 qint8 quint8 qint32 strided Size device
-        DoubleStorage FloatStorage HalfStorage LongStorage IntStorage ShortStorage CharStorage
-        per_tensor_affine contiguous_format channels_last preserve_format""".split()
+        for name in [
+            "float",
+            "float16",
+            "float32",
+            "float64",
+            "half",
+            "double",
+            "bfloat16",
+            "int8",
+            "int16",
+            "int32",
+            "int64",
+            "uint8",
+            "uint16",
+            "uint32",
+            "uint64",
+            "bool",
+            "complex64",
+            "complex128",
+            "qint8",
+            "quint8",
+            "qint32",
+            "strided",
+            "Size",
+            "device",
+            "DoubleStorage",
+            "FloatStorage",
+            "HalfStorage",
+            "LongStorage",
+            "IntStorage",
+            "ShortStorage",
+            "CharStorage",
+            "per_tensor_affine",
+            "contiguous_format",
+            "channels_last",
+            "preserve_format",
+        ]
     )
     many = b"".join(asm.name("mymodels", f"N{number}") + asm.POP for number in range(100))
     limits = Limits(findings=findings)

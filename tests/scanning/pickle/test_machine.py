@@ -54,7 +54,8 @@ def test_pop_takes_a_mark_if_there_is_no_value() -> None:
 
 
 @pytest.mark.parametrize(
-    "stream", [asm.APPEND, asm.TUPLE1, asm.MARK + asm.NONE + asm.REDUCE, asm.TUPLE, asm.OBJ, asm.DUP]
+    "stream",
+    [asm.APPEND, asm.TUPLE1, asm.MARK + asm.NONE + asm.REDUCE, asm.TUPLE, asm.OBJ, asm.DUP],
 )
 def test_a_stack_that_is_too_short_breaks_the_pickle(stream: bytes) -> None:
     """Every unpickler raises; so the scan is incomplete, and nothing is raised here."""

@@ -189,7 +189,9 @@ def test_hooks_that_a_run_fills_are_hooks() -> None:
     """An ordered dict is not empty because its items were skipped."""
     hooks = asm.call("collections", "OrderedDict") + asm.MARK + ATTRIBUTES * 2 + asm.SETITEMS
     sizes = asm.MARK + b"K\x01" + asm.TUPLE
-    tensor = asm.call("torch._utils", "_rebuild_tensor_v2", asm.NONE, b"K\0", sizes, sizes, b"\x89", hooks)
+    tensor = asm.call(
+        "torch._utils", "_rebuild_tensor_v2", asm.NONE, b"K\0", sizes, sizes, b"\x89", hooks
+    )
     report = scan(asm.PROTO2 + tensor + PADDING + asm.STOP)
     assert ("MS-PKL-005", "torch._utils:_rebuild_tensor_v2") in told(report)
 
@@ -212,7 +214,15 @@ def test_a_frame_that_ends_within_a_run_is_dangerous(cut: int) -> None:
 
 def test_the_memo_uses_of_a_run_are_told_apart_from_bytes_in_texts() -> None:
     """Indices are read opcode by opcode."""
-    body = asm.MARK + asm.text("hqjr") + asm.get(5) + asm.put(300) + b"C\x02h\x01" + asm.get(700) + b"e"
+    body = (
+        asm.MARK
+        + asm.text("hqjr")
+        + asm.get(5)
+        + asm.put(300)
+        + b"C\x02h\x01"
+        + asm.get(700)
+        + b"e"
+    )
     assert list(runs.memo_uses(body)) == [(5, False), (300, True), (700, False)]
 
 

@@ -32,7 +32,9 @@ def unicode(value: str) -> bytes:
     return b"X" + struct.pack("<I", len(data)) + data
 
 
-def storage(key: str = "0", elements: int = 4, kind: str = "FloatStorage", rest: bytes = b"") -> bytes:
+def storage(
+    key: str = "0", elements: int = 4, kind: str = "FloatStorage", rest: bytes = b""
+) -> bytes:
     """A persistent id as torch writes it."""
     return (
         asm.MARK

@@ -74,10 +74,12 @@ _MARKS = frozenset(
         ".data/version",
     }
 )
+_TRACED = "traced_inputs/"
+"""Of these storages torch writes the declarations only."""
 _PICKLES = (
     ("data.pkl", "data/"),
     ("constants.pkl", "constants/"),
-    ("traced_inputs.pkl", "traced_inputs/"),
+    ("traced_inputs.pkl", _TRACED),
 )
 """Each with the folder of its storages."""
 _LONGEST_MARK = 64
@@ -153,7 +155,7 @@ def _storages(
         if member is None:
             message = f"storage {printable(storage.key)} is not in the archive"
             yield MISSING_STORAGE.at(storage.offset, message, subject=storage.key)
-        elif member.size != storage.size:
+        elif member.size != storage.size and (member.size or folder != _TRACED):
             message = (
                 f"storage {printable(storage.key)} has {member.size} bytes, {storage.size} declared"
             )

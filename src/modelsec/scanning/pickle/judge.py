@@ -20,9 +20,13 @@ CONSTRUCTORS = frozenset(
         ("copyreg", "__newobj_ex__"),
         ("numpy.core.multiarray", "_reconstruct"),
         ("numpy._core.multiarray", "_reconstruct"),
+        ("numpy.core._internal", "_reconstruct"),
     }
 )
 """Functions that make an instance of their first argument."""
+
+_PLAIN = frozenset({"__networkx_cache__"})
+"""Attributes that look special and are not."""
 
 _FILL_NAMES = {
     op.SETITEM: "setitem",
@@ -288,7 +292,7 @@ class PolicyJudge:
                 continue
             for key in part.items[::2]:
                 if isinstance(key, str):
-                    if key.startswith("__") and _SPECIAL.fullmatch(key):
+                    if key.startswith("__") and _SPECIAL.fullmatch(key) and key not in _PLAIN:
                         message = f"sets {key} on an object of {subject}"
                         self._find(rules.PRIVATE_STATE, offset, message, "build", subject)
                 elif not is_constant(key) and not isinstance(key, Container):

@@ -28,6 +28,7 @@ from modelsec.scanning.source import BytesSource, Slice, Source
 SKIPPING_SIZE = 1 << 18
 """Pickles beyond this size may skip runs of constants; smaller ones are measured exactly."""
 
+_LOOK, _BLANK = 64, 32
 _POLYGLOT = Reading(tolerant=False, polyglot=True)
 _FIRST = frozenset(
     value for name, value in vars(op).items() if name.isupper() and name not in ("STOP", "POP")
@@ -45,8 +46,10 @@ def read_without_magic(part: Part) -> Iterator[Observation]:
         raise NotThisFormat
     stream = Stream(part, 0, Reading(tolerant=False))
     stream.run()
-    if stream.broken is not None and not stream.judge.imports:
+    if stream.broken is not None and (not stream.judge.imports or _is_prose(stream)):
         raise _not_a_pickle(stream.broken)
+    if not stream.machine.effects and _is_text(part, stream.end):
+        raise NotThisFormat  # "Git v2.11." is a number to an unpickler, and then a full stop
     yield from _streams(part, tolerant=stream.broken is None)
 
 
@@ -56,10 +59,33 @@ def read_effects_only(part: Part) -> Iterator[Observation]:
         raise NotThisFormat
     stream = Stream(part, 0, _POLYGLOT)
     stream.run()
-    if not stream.judge.imports or (stream.broken is not None and not stream.acted):
+    idle = stream.broken is not None and not stream.acted
+    if not stream.judge.imports or idle or _is_prose(stream):
         raise _not_a_pickle(stream.broken)
     yield from stream.judge.observed.values()
     yield Span(0, stream.end)
+
+
+def _is_prose(stream: "Stream") -> bool:
+    """Return whether text only begins like an import, as every list of words in c or i does.
+
+    It breaks off, no name is of a known capability, and either nothing but imports happened or a
+    name is none that a module could have.
+    """
+    judge = stream.judge
+    if stream.broken is None or any(
+        isinstance(item, Finding) and item.verdict is Verdict.DANGEROUS
+        for item in judge.observed.values()
+    ):
+        return False
+    words = (piece for names in judge.imports for name in names for piece in name.split("."))
+    return stream.machine.effects <= len(judge.imports) or not all(map(str.isidentifier, words))
+
+
+def _is_text(part: Part, start: int) -> bool:
+    """Return whether what follows a pickle without effects is text, as far as a look tells."""
+    rest = part.source.read(start, min(_LOOK, part.source.size - start))
+    return bool(rest) and all(byte >= _BLANK or byte in b"\t\n\r\f" for byte in rest)
 
 
 def _not_a_pickle(broken: ArtifactError | None) -> Exception:
@@ -282,6 +308,7 @@ def _acts_from(where: int, raw: int, observed: object) -> bool:
         return isinstance(observed, Part)
     offset = observed.offset or 0
     if observed.operation == "import":
-        # With the memo of the outer pickle, honest nested ones make no sense: "?" is such a name.
-        return offset >= (raw if observed.subject == "?:?" else where)
+        # With the memo of the outer pickle, the names in honest nested ones are mixed up: what no
+        # policy lists says nothing there, what can do harm does.
+        return offset >= (where if observed.verdict is Verdict.DANGEROUS else raw)
     return observed.rule is rules.ARGUMENTS and offset >= raw

@@ -88,8 +88,10 @@ def _bounds(storage: Value, offset: int, size: Container, stride: Container) -> 
     if prod(sizes) > _LARGEST or max(strides, default=0) > _LARGEST:
         return Refusal("the number of elements overflows")
     elements = storage_elements(storage)
-    if elements is None:
-        return None
+    return None if elements is None else _reach(elements, offset, sizes, strides)
+
+
+def _reach(elements: int, offset: int, sizes: list[int], strides: list[int]) -> Refusal | None:
     last = offset + sum((length - 1) * step for length, step in zip(sizes, strides, strict=True))
     if 0 not in sizes and last >= elements:
         return Refusal(f"the tensor reaches element {last} of a storage of {elements}")
