@@ -93,7 +93,7 @@ def test_text_has_a_block_for_each_file_that_is_not_safe(
     )
     assert "MS-PKL-001  imports inert_example:Thing" in out
     assert "(at 2)" in out
-    assert err == "modelsec: cannot open none: No such file or directory\n"
+    assert err == "modelsec: cannot open 'none': No such file or directory\n"
 
 
 def test_text_explains_a_rule_once_and_abridges() -> None:
@@ -159,7 +159,7 @@ def test_json_is_the_reports(capsys: pytest.CaptureFixture[str]) -> None:
     assert code == 1
     assert document["safe"] is False
     assert document["reports"][0]["verdict"] == "dangerous"
-    assert document["problems"] == ["cannot open none: No such file or directory"]
+    assert document["problems"] == ["cannot open 'none': No such file or directory"]
     assert json.loads(scanned(capsys, "data.pkl", "--format", "json")[1])["safe"] is True
 
 

@@ -2,11 +2,12 @@
 
 import pickle
 import struct
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from modelsec.scanning import ScanReport, Verdict, scan
+from modelsec.scanning import Policy, ScanReport, Verdict, scan
 from tests.scanning.support import assembler as asm
 from tests.scanning.support import torch_writer as torch
 from tests.scanning.support.joblib_writer import dtype
@@ -158,6 +159,91 @@ REFUSED = {
     "ufunc by name": asm.call(
         "numpy.core", "_ufunc_reconstruct", asm.text("inert"), asm.text("sink")
     ),
+    "codec of too much": asm.call("_codecs", "encode", torch.unicode("€"), asm.text("latin1"))
+    + asm.POP
+    + asm.call("_codecs", "encode", asm.NONE, asm.NONE),
+    "list of a computed object": asm.call("builtins", "list", asm.call("uuid", "UUID")),
+    "list of a global object": asm.call("builtins", "list", asm.name("numpy", "mean")),
+    "reconstructor of no class": asm.call("copyreg", "_reconstructor", asm.NONE),
+    "reconstructor with a list as text": asm.call(
+        "copyreg",
+        "_reconstructor",
+        asm.name("builtins", "str"),
+        asm.name("builtins", "str"),
+        asm.EMPTY_LIST,
+    ),
+    "array of nothing": asm.call("numpy.core.multiarray", "_reconstruct"),
+    "array with a negative size": array(
+        dtype("f8"), b"J\xff\xff\xff\xff" + asm.TUPLE1, asm.data(b"")
+    ),
+    "array with a state that is no tuple": asm.call(
+        "numpy.core.multiarray",
+        "_reconstruct",
+        asm.name("numpy", "ndarray"),
+        b"K\0" + asm.TUPLE1,
+        asm.text("b"),
+    )
+    + asm.EMPTY_DICT
+    + asm.BUILD,
+    "array with a short state": asm.call(
+        "numpy.core.multiarray",
+        "_reconstruct",
+        asm.name("numpy", "ndarray"),
+        b"K\0" + asm.TUPLE1,
+        asm.text("b"),
+    )
+    + asm.NONE
+    + asm.TUPLE1
+    + asm.BUILD,
+    "array with another shape of shape": asm.call(
+        "numpy.core.multiarray",
+        "_reconstruct",
+        asm.name("numpy", "ndarray"),
+        asm.text("x") + asm.TUPLE1,
+        asm.text("b"),
+    ),
+    "masked array with a short state": asm.call(
+        "numpy.ma.core",
+        "_mareconstruct",
+        asm.name("numpy.ma", "MaskedArray"),
+        asm.name("numpy", "ndarray"),
+        b"K\0" + asm.TUPLE1,
+        asm.text("b"),
+    )
+    + asm.NONE
+    + asm.TUPLE1
+    + asm.BUILD,
+    "scalar of no dtype": asm.call("numpy.core.multiarray", "scalar", asm.NONE, asm.data(b"")),
+    "distribution by its constructor": asm.call(
+        "scipy.stats._continuous_distns", "norm_gen", asm.NONE
+    ),
+    "distribution with a state that is no dict": asm.name(
+        "scipy.stats._continuous_distns", "norm_gen"
+    )
+    + asm.EMPTY_TUPLE
+    + asm.NEWOBJ
+    + asm.NONE
+    + asm.BUILD,
+    "distribution with a method replaced": asm.name("scipy.stats._continuous_distns", "norm_gen")
+    + asm.EMPTY_TUPLE
+    + asm.NEWOBJ
+    + asm.EMPTY_DICT
+    + asm.text("_attach_methods")
+    + asm.name("builtins", "list")
+    + asm.SETITEM
+    + asm.BUILD,
+    "tensor of nothing": asm.call("torch._utils", "_rebuild_tensor_v2"),
+    "parameter with a state that is no dict": asm.call(
+        "torch._utils", "_rebuild_parameter_with_state", asm.NONE, b"\x88", asm.NONE, asm.EMPTY_LIST
+    ),
+    "parameter with special slots": asm.call(
+        "torch._utils",
+        "_rebuild_parameter_with_state",
+        asm.NONE,
+        b"\x88",
+        asm.NONE,
+        asm.NONE + (asm.EMPTY_DICT + asm.text("__class__") + asm.NONE + asm.SETITEM) + asm.TUPLE2,
+    ),
     "bytes for torch.load that are computed": asm.call(
         "torch.storage", "_load_from_bytes", asm.call("builtins", "bytes")
     ),
@@ -171,6 +257,65 @@ def test_arguments_that_act_are_refused(stream: bytes) -> None:
 
 
 PERMITTED = {
+    "latin-1": asm.call("_codecs", "encode", torch.unicode("x" * 5000), asm.text("latin1")),
+    "reconstructor over a dict": asm.call(
+        "copyreg",
+        "_reconstructor",
+        asm.name("collections", "OrderedDict"),
+        asm.name("builtins", "dict"),
+        asm.EMPTY_DICT,
+    ),
+    "reconstructor over a text": asm.call(
+        "copyreg",
+        "_reconstructor",
+        asm.name("builtins", "str"),
+        asm.name("builtins", "str"),
+        asm.text("a"),
+    ),
+    "reconstructor over bytes": asm.call(
+        "copyreg",
+        "_reconstructor",
+        asm.name("builtins", "bytes"),
+        asm.name("builtins", "bytes"),
+        asm.data(b"a"),
+    ),
+    "new object by __newobj_ex__": asm.call(
+        "copyreg",
+        "__newobj_ex__",
+        asm.name("argparse", "Namespace"),
+        asm.EMPTY_TUPLE,
+        asm.EMPTY_DICT,
+    ),
+    "new object by __newobj__": asm.call(
+        "copyreg", "__newobj__", asm.name("argparse", "Namespace")
+    ),
+    "a large array": array(dtype("f8"), asm.number(1000) + asm.TUPLE1, asm.data(bytes(8000))),
+    "an array of the first version": asm.call(
+        "numpy.core.multiarray",
+        "_reconstruct",
+        asm.name("numpy", "ndarray"),
+        b"K\0" + asm.TUPLE1,
+        asm.text("b"),
+    )
+    + asm.MARK
+    + TWO
+    + dtype("f8")
+    + b"\x89"
+    + asm.data(bytes(16))
+    + asm.TUPLE
+    + asm.BUILD,
+    "an old tensor with hooks in a dict": asm.call(
+        "torch._utils", "_rebuild_parameter", asm.NONE, b"\x88", asm.EMPTY_DICT
+    ),
+    "a parameter with a plain state": asm.call(
+        "torch._utils",
+        "_rebuild_parameter_with_state",
+        asm.NONE,
+        b"\x88",
+        asm.NONE,
+        asm.EMPTY_DICT + asm.text("note") + asm.NONE + asm.SETITEM,
+    ),
+    "a tensor of a tensor": asm.call("torch.nn", "Parameter", asm.call("torch", "Tensor")),
     "codec": asm.call("_codecs", "encode", asm.text("é"), asm.text("latin1")),
     "bytes": asm.call("builtins", "bytes", asm.data(b"abc")),
     "small bytes(n)": asm.call("builtins", "bytes", b"K\x10"),
@@ -443,3 +588,59 @@ def test_bytes_for_torch_load_are_scanned_as_a_file() -> None:
         )
         assert report.safe is safe
     assert any(finding.path == ("bytes for torch.load",) for finding in report.findings)
+
+
+def test_a_long_file_for_torch_load_is_scanned_where_it_lies() -> None:
+    """Its bytes are not copied."""
+    evil = asm.PROTO2 + b"N0" * 3000 + asm.call("inert", "sink") + b"."
+    report = scan(asm.PROTO2 + asm.call("torch.storage", "_load_from_bytes", asm.data(evil)) + b".")
+    assert any(finding.path == ("bytes for torch.load",) for finding in report.findings)
+
+
+def test_a_tensor_expanded_beyond_measure_is_unknown() -> None:
+    """A stride of 0 costs nothing in the file, and a terabyte when the tensor is copied."""
+    report = tensor(size=(1 << 20, 1 << 20), stride=(0, 0))
+    assert report.verdict is Verdict.UNKNOWN
+
+
+def test_a_quantised_tensor_is_within_its_storage() -> None:
+    """Its arguments have the quantiser between stride and hooks."""
+    for elements, safe in ((4, True), (3, False)):
+        made = asm.call(
+            "torch._utils",
+            "_rebuild_qtensor",
+            torch.storage(elements=elements, kind="QInt8Storage"),
+            b"K\0",
+            torch.sizes(2, 2),
+            torch.sizes(2, 1),
+            asm.name("torch", "per_tensor_affine") + b"G" + bytes(8) + b"K\0" + asm.TUPLE3,
+            b"\x89",
+            torch.HOOKS,
+        )
+        members = {"data/0": bytes(elements)}
+        assert scan(torch.torch_zip(torch.pickled(made), members)).safe is safe
+
+
+def test_a_rule_that_nobody_has_written_permits_nothing(tmp_path: Path) -> None:
+    """A policy of one's own that names one is no way around the rules."""
+    layer = tmp_path / "ours.toml"
+    layer.write_text(
+        'layer = "ours"\n[[allow]]\nmodule = "mymodels"\nnames = ["Net"]\narguments = "none such"\n'
+        'operations = ["import", "call", "build"]\nbecause = "ours"\n'
+    )
+    stream = asm.call("mymodels", "Net") + asm.EMPTY_DICT + asm.BUILD
+    report = scan(asm.PROTO4 + stream + asm.STOP, policy=Policy.load(layer))
+    assert not report.safe
+
+
+def test_a_partial_is_of_something_that_may_be_called(tmp_path: Path) -> None:
+    """With any arguments: those that follow are not known."""
+    layer = tmp_path / "ours.toml"
+    layer.write_text(
+        'layer = "ours"\n[[allow]]\nmodule = "functools"\nnames = ["partial"]\n'
+        'arguments = "partial"\noperations = ["import", "call"]\nbecause = "ours"\n'
+    )
+    policy = Policy.load("core", "numpy", layer)
+    for name, safe in (("slice", True), ("bytes", False)):
+        stream = asm.call("functools", "partial", asm.name("builtins", name))
+        assert scan(asm.PROTO4 + stream + asm.STOP, policy=policy).safe is safe

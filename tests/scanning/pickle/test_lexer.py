@@ -215,3 +215,18 @@ def test_a_pickle_that_is_cut_is_not_safe(length: int, protocol: int) -> None:
     cut = whole[: length % len(whole)]
     report = scan(cut)
     assert not report.safe or report.format == "text", cut
+
+
+@pytest.mark.parametrize(
+    "text", [b"cat\ndog\n", b"chair\nsofa\ntable\n", b"in a line\nand another"]
+)
+def test_prose_that_begins_like_an_import_is_text(text: bytes) -> None:
+    """Every list of words in c or i does; nothing happens but an import, and it breaks off."""
+    assert scan(text, name="labels.txt").safe
+
+
+def test_a_call_is_no_prose_whatever_name_follows() -> None:
+    """A later name that no module can have does not undo what has happened before."""
+    report = scan(b"cinert\nsink\n)R0ca b\nx\n")
+    assert not report.safe
+    assert "inert:sink" in subjects(report, "call")

@@ -213,7 +213,7 @@ class Reconstructor(Check):
                     )
                 if str(call.callee).endswith("_reconstructor"):
                     return _base(rest)
-                if str(call.callee).endswith("_ex"):
+                if str(call.callee).endswith("__newobj_ex__"):
                     return _named(rest)
                 check = check_named(allowance.arguments)
                 return check.call(Call(made, rest, made), part, policy)

@@ -9,6 +9,7 @@ Covered loaders: ``pickle.load`` (C and Python), ``joblib.load``, ``pandas.read_
 ``numpy.load(allow_pickle=True)``, ``torch.load`` of old files.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -29,6 +30,12 @@ SKIPPING_SIZE = 1 << 18
 """Pickles beyond this size may skip runs of constants; smaller ones are measured exactly."""
 
 _LOOK, _BLANK = 64, 32
+_CALLED_TEXT = re.compile(
+    r"\.(?:txt|md|rst|csv|tsv|ya?ml|toml|cfg|ini|json|jsonl|jinja2?|j2|html?|xml|svg|log|py|sh|bib"
+    r"|gitattributes|gitignore|vocab|tokens|labels|merges)\Z"
+    r"|^(?:LICEN[CS]E|NOTICE|README|CITATION|COPYING|AUTHORS|CHANGELOG|MLmodel|METADATA|RECORD)\Z",
+    re.IGNORECASE,
+)
 _POLYGLOT = Reading(tolerant=False, polyglot=True)
 _FIRST = frozenset(
     value for name, value in vars(op).items() if name.isupper() and name not in ("STOP", "POP")
@@ -69,16 +76,20 @@ def read_effects_only(part: Part) -> Iterator[Observation]:
 def _is_prose(stream: "Stream") -> bool:
     """Return whether text only begins like an import, as every list of words in c or i does.
 
-    It breaks off, no name is of a known capability, and either nothing but imports happened or a
-    name is none that a module could have.
+    It is called text, it breaks off, no name is of a known capability, and either nothing but
+    imports happened or the first name, before which nothing can have happened, is none that a
+    module could have. Under any other name the same bytes are a pickle that imports something
+    unknown: no byte tells the two apart.
     """
     judge = stream.judge
-    if stream.broken is None or any(
+    if stream.broken is None or not _CALLED_TEXT.search(stream.part.name):
+        return False
+    if any(
         isinstance(item, Finding) and item.verdict is Verdict.DANGEROUS
         for item in judge.observed.values()
     ):
         return False
-    words = (piece for names in judge.imports for name in names for piece in name.split("."))
+    words = (piece for name in next(iter(judge.imports), ()) for piece in name.split("."))
     return stream.machine.effects <= len(judge.imports) or not all(map(str.isidentifier, words))
 
 
