@@ -113,7 +113,7 @@ def test_other_files_are_refused_with_a_reason() -> None:
 
 
 def test_a_torchscript_archive_is_refused() -> None:
-    """torch sends it to torch.jit.load, which has no restricted mode."""
+    """Such archives go to torch.jit.load, which has no restricted mode."""
     content = zipped(
         {"a/data.pkl": asm.PROTO2 + asm.NONE + asm.STOP, "a/constants.pkl": b"\x80\x02).",
          "a/version": b"3\n"}

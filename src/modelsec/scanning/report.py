@@ -15,7 +15,7 @@ class ScanReport:
         name: path, URL or name of what was scanned.
         size: bytes.
         sha256: hex digest of the content, or None if it was not asked for and the file is large.
-        format: found by content, e.g. ``torch`` or ``safetensors``; several are joined by a plus sign.
+        format: found by content, e.g. ``torch``; several are joined by a plus sign.
         verdict: what the bytes that were understood can do.
         coverage: whether all were.
         findings: worst first.
