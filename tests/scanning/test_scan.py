@@ -52,6 +52,14 @@ def test_the_position_of_a_file_object_does_not_matter() -> None:
     assert scan(file).verdict is Verdict.DANGEROUS
 
 
+def test_a_file_object_in_text_mode_is_refused(tmp_path: Path) -> None:
+    """Its bytes have been decoded: nothing can be said about them."""
+    path = tmp_path / "model.pkl"
+    path.write_text("text")
+    with path.open() as file, pytest.raises(ConfigurationError, match="text mode"):
+        scan(file)
+
+
 def test_a_closed_file_object_is_refused() -> None:
     """It cannot seek."""
     file = io.BytesIO(PLAIN)

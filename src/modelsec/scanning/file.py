@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from modelsec.errors import ConfigurationError, MalformedArtifactError, UnsafeArtifactError, shown
 from modelsec.files import regular_file
@@ -160,8 +160,11 @@ def open_source(what: object) -> Iterator[_Opened]:
 
             yield _Opened(DescriptorSource(descriptor), str(path), path.parent, changes)
     elif callable(getattr(what, "read", None)) and callable(getattr(what, "seek", None)):
+        file = cast("BinaryIO", what)
         try:
-            source = SeekableSource(what)  # type: ignore[arg-type]  # just checked
+            if not isinstance(file.read(0), bytes):
+                raise ConfigurationError("the file object is in text mode: open it with 'rb'")
+            source = SeekableSource(file)
         except (OSError, ValueError, TypeError) as error:
             raise ConfigurationError(f"the file object cannot seek: {error}") from error
         yield _Opened(source, str(getattr(what, "name", "") or "bytes"))

@@ -127,7 +127,7 @@ class PolicyJudge:
                 return result
         # Nothing will ever be asked of a value that cannot change: one stands for millions.
         final = not allowance.operations & {"build", "items"} and call.produces is callee
-        if final and all(map(is_constant, call.args)):
+        if final and all(map(_is_settled, call.args)):
             return self._values.setdefault(callee, Call(callee, [], callee))
         return call
 
@@ -340,6 +340,11 @@ def _refuse_keywords(keywords: Container) -> Refusal | None:
     if keywords.items or keywords.hidden:
         return Refusal("keyword arguments, which no rule covers", dangerous=False)
     return None
+
+
+def _is_settled(value: Value) -> bool:
+    """Return whether nothing can change a value: a constant, or a type that was worked out."""
+    return is_constant(value) or (type(value) is Call and value.known is not None)
 
 
 def _describe(value: Value) -> str:
