@@ -66,7 +66,7 @@ _GIT_FILES = frozenset(
     ("HEAD", "config", "config.worktree", "description", "index", "packed-refs", "shallow")
 ) | {"FETCH_HEAD", "ORIG_HEAD", "COMMIT_EDITMSG", "MERGE_MSG", "MERGE_HEAD", "gitk.cache", "gc.log"}
 _GIT_RUNS = re.compile(
-    rb"^\s*+(?:\[[^\]\n]*+\]\s*+)?+(?:fsmonitor|hookspath|sshcommand|gitproxy|editor|pager|askpass"
+    rb"^\s*+(?:\[[^\]\n]*+\]\s*+)?(?:fsmonitor|hookspath|sshcommand|gitproxy|editor|pager|askpass"
     rb"|clean|smudge|process|textconv|command|cmd|helper|program|external|packobjectshook"
     rb"|templatedir|tool|driver)\s*+=(?!\s*+(?:git-lfs |(?:cache|store|manager|osxkeychain)\s*$"
     rb"|(?:true|false)\s*$))",

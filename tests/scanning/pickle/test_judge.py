@@ -246,3 +246,10 @@ def test_a_layer_of_ones_own_permits_ones_own_class(tmp_path: Path) -> None:
     assert judged(stream, policy=Policy.load("core", layer)).safe
     assert not judged(stream).safe
     assert not judged(stream + asm.NONE + asm.APPEND, policy=Policy.load("core", layer)).safe
+
+
+def test_an_extension_code_is_an_import_even_before_a_break() -> None:
+    """Without a header, too: what stands before the break has been imported."""
+    report = scan(b"I010\n\x82\x07" + b"\x00")
+    assert report.verdict is Verdict.DANGEROUS
+    assert "MS-PKL-009" in {finding.id for finding in report.findings}

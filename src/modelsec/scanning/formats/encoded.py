@@ -24,7 +24,7 @@ _PICKLE = re.compile(
 _CALL = re.compile(
     rb"c(?:os|posix|nt|subprocess|sys|builtins|__builtin__|importlib|shutil|socket|pickle|ctypes|pty"
     rb"|runpy|marshal|commands|webbrowser|platform|code|timeit)\n[A-Za-z_][\w.]*+\n"
-    rb"(?:p[0-9]++\n)?+\((?=[SVIFLcildtXU(\]}])"
+    rb"(?:p[0-9]++\n)?\((?=[SVIFLcildtXU(\]}])"
 )
 _CANDIDATES = 5000
 _LONGEST = 16 * MIB

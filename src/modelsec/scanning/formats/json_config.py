@@ -51,7 +51,7 @@ from modelsec.scanning.formats.json_rules import (
 from modelsec.scanning.formats.json_text import Document
 from modelsec.scanning.part import Identified, NotThisFormat, Observation, Part, Span
 
-_CLEARLY = re.compile(rb"(?:\xef\xbb\xbf)?+\s*+(?:\[\s*+)?+\{\s*+\"")
+_CLEARLY = re.compile(rb"(?:\xef\xbb\xbf)?\s*+(?:\[\s*+)?\{\s*+\"")
 _TEMPLATE = re.compile(rb"\s*+\{[{%#]")
 _TEMPLATES = (".jinja", ".jinja2", ".j2")
 _EXPRESSION = re.compile(rb"\"(?:\$|\\u0024)[^\"]{0,60}?[(@\\ ]")

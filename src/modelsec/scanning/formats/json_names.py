@@ -9,7 +9,7 @@ import re
 
 from modelsec.scanning.pickle.capabilities import capability
 
-_DOTTED = re.compile(r"[A-Za-z_]\w*+(?:\.[A-Za-z_]\w*+)++", re.ASCII)
+_DOTTED = re.compile(r"[A-Za-z_]\w*+(?>(?:\.[A-Za-z_]\w*+)+)", re.ASCII)
 _CLASSES = (  # classes of layers, losses, optimisers, data modules; never functions
     "torch.nn.",
     "torch.optim.",

@@ -18,7 +18,9 @@ LiteralDict: TypeAlias = "dict[str, Literal]"
 _DEPTH = 32
 _DIGITS = 19
 _BLANK = re.compile(r"[ \t\r\n\f]*+")
-_STRING = re.compile(r"""([A-Za-z]?)('(?:[^'\\\n]++|\\.)*+'|"(?:[^"\\\n]++|\\.)*+")""", re.DOTALL)
+_STRING = re.compile(
+    r"""([A-Za-z]?)('(?>(?:[^'\\\n]++|\\.)*)'|"(?>(?:[^"\\\n]++|\\.)*)")""", re.DOTALL
+)
 _INTEGER = re.compile(r"([0-9]++)([lL]?)(?![\w.])")
 _WORD = re.compile(r"(True|False|None)(?!\w)")
 _WORDS: dict[str, bool | None] = {"True": True, "False": False, "None": None}

@@ -122,7 +122,7 @@ _CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 _XML_DECLARATION = re.compile(
     rb"<\?xml[ \t\r\n]++version[ \t\r\n]*+=[ \t\r\n]*+(?:\"[^\"]*+\"|'[^']*+')"
     rb"(?:[ \t\r\n]++encoding[ \t\r\n]*+=[ \t\r\n]*+"
-    rb"(?:\"([A-Za-z0-9._-]*+)\"|'([A-Za-z0-9._-]*+)'))?+"
+    rb"(?:\"([A-Za-z0-9._-]*+)\"|'([A-Za-z0-9._-]*+)'))?"
     rb"[^?>]*+\?>"
 )
 _SINGLE_BYTE = re.compile(r"iso-8859-[0-9]{1,2}|windows-125[0-9]|latin-?1|koi8-[ru]|us-ascii|ascii")
@@ -136,10 +136,10 @@ _DOCTYPE = re.compile(
     rb"(?:svg|html|plist))[ \t\r\n]*+>"
 )
 _HTML = re.compile(
-    rb"[ \t\r\n]*+(?:<!--(?:[^-]|-(?!->))*+-->[ \t\r\n]*+)*+"
+    rb"[ \t\r\n]*+(?>(?:<!--(?>(?:[^-]++|-(?!->))*)-->[ \t\r\n]*+)*)"
     rb"<(?:!doctype[ \t\r\n]++html(?:[ \t\r\n]++system[ \t\r\n]++[\"']about:legacy-compat[\"']|"
     rb"[ \t\r\n]++public[ \t\r\n]++\"-//(?:W3C|IETF)//DTD X?HTML [A-Za-z0-9 .]{0,30}+//EN\""
-    rb"(?:[ \t\r\n]++\"https?://www\.w3\.org/[A-Za-z0-9/._-]{1,80}+\")?+)?+"
+    rb"(?:[ \t\r\n]++\"https?://www\.w3\.org/[A-Za-z0-9/._-]{1,80}+\")?)?"
     rb"[ \t\r\n]*+>|(?:html|head|body)[ \t\r\n>])",
     re.IGNORECASE,
 )

@@ -127,9 +127,9 @@ _BROKEN_INTEREST = re.compile(
     re.MULTILINE,
 )
 _FENCED = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)  # no YAML begins a line like that
-_DOTTED = re.compile(r"[A-Za-z_]\w*+(?:\.[A-Za-z_]\w*+)++")
+_DOTTED = re.compile(r"[A-Za-z_]\w*+(?>(?:\.[A-Za-z_]\w*+)+)")
 _FRAMEWORK = re.compile(
-    r"nemo\.(?:collections|core)\.((?:[a-z_][a-z0-9_]*+\.)*+)[A-Z][A-Za-z0-9_]*+"
+    r"nemo\.(?:collections|core)\.((?>(?:[a-z_][a-z0-9_]*+\.)*))[A-Z][A-Za-z0-9_]*+"
 )
 _CORE_TAG = "tag:yaml.org,2002:"
 _CORE_TAGS = frozenset(

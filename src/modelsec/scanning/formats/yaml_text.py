@@ -6,9 +6,9 @@ import sys
 BREAKS = "\n\r\x85\u2028\u2029"
 BLANKS = " \t" + BREAKS
 
-_LINE = re.compile(rf"( *+)([^{BREAKS}]*+)(\r\n|[{BREAKS}])?+")
-_SINGLE = re.compile(r"'((?:[^']|'')*+)'")
-_DOUBLE = re.compile(r'"((?:[^"\\]|\\.)*+)"', re.DOTALL)
+_LINE = re.compile(rf"( *+)([^{BREAKS}]*+)(\r\n|[{BREAKS}])?")
+_SINGLE = re.compile(r"'((?>(?:[^']++|'')*))'")
+_DOUBLE = re.compile(r'"((?>(?:[^"\\]++|\\.)*))"', re.DOTALL)
 _HEADER = re.compile(
     rf"[|>](?:[+-]?([1-9])?|([1-9])[+-])[ \t]*+(?:#[^{BREAKS}]*+)?(?:\r\n|[{BREAKS}]|\Z)"
 )

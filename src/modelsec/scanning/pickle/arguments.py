@@ -30,8 +30,8 @@ from modelsec.scanning.pickle.values import Blob, Call, Container, Global, Value
 from modelsec.scanning.policy import Policy
 
 _TEXT_CODECS = ("latin1", "latin-1", "utf-8", "utf8", "ascii")
-_FRACTION = re.compile(r"[+-]?[0-9]++(?:/[0-9]++)?+", re.ASCII)
-_DECIMAL = re.compile(r"[+-]?[0-9_.]++(?:[eE][+-]?[0-9]++)?+|[+-]?(?:s?NaN[0-9]*+|Inf(?:inity)?+)")
+_FRACTION = re.compile(r"[+-]?[0-9]++(?:/[0-9]++)?", re.ASCII)
+_DECIMAL = re.compile(r"[+-]?[0-9_.]++(?:[eE][+-]?[0-9]++)?|[+-]?(?:s?NaN[0-9]*+|Inf(?:inity)?)")
 
 
 class Codec(Check):

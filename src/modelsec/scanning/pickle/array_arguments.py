@@ -284,9 +284,9 @@ class Generator(Check):
         return None
 
 
-_NAMES = r"(?:[A-Za-z]\w*+, )*+"
+_NAMES = r"(?>(?:[A-Za-z]\w*+, )*)"
 _TEMPLATE = re.compile(
-    rf"\ndef _parse_args\(self, (?P<shapes>{_NAMES}) (?P<given>loc=0(?:, scale=1)?+)\):\n"
+    rf"\ndef _parse_args\(self, (?P<shapes>{_NAMES}) (?P<given>loc=0(?:, scale=1)?)\):\n"
     r"    return \((?P=shapes)\), (?P<out>loc, (?:scale|1))\n\n"
     r"def _parse_args_rvs\(self, (?P=shapes) (?P=given), size=None\):\n"
     r"    return self\._argcheck_rvs\((?P=shapes) (?P=out), size=size\)\n\n"

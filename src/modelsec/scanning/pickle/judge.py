@@ -246,6 +246,7 @@ class PolicyJudge:
 
     def extension(self, offset: int, code: object) -> None:
         """Refuse: nothing in the file says what the code stands for."""
+        self.imports["copyreg", f"extension {code}"] = None  # whatever it stands for
         self._find(
             rules.EXTENSION,
             offset,

@@ -14,7 +14,7 @@ from modelsec.scanning.pickle.values import UNKNOWN, Value
 _DECIMAL = re.compile(rb"-?(?:0|[1-9][0-9]*+)\Z")
 _DIGIT = re.compile(rb"[0-9]")
 _NAMED_FLOAT = re.compile(rb"(?i)inf|nan")
-_PLAIN_FLOAT = re.compile(rb"-?(?:[0-9]++(?:\.[0-9]*+)?+(?:e[+-]?[0-9]++)?+|inf|nan)\Z")
+_PLAIN_FLOAT = re.compile(rb"-?(?:[0-9]++(?:\.[0-9]*+)?(?:e[+-]?[0-9]++)?|inf|nan)\Z")
 _ESCAPE = re.compile(rb"\\(?:x([0-9a-fA-F]{2})|([0-7]{1,3})|(\n)|(.))", re.DOTALL)
 _SIMPLE_ESCAPES = {
     b"\\": b"\\", b"'": b"'", b'"': b'"', b"a": b"\a", b"b": b"\b", b"f": b"\f",

@@ -9,10 +9,11 @@ nothing. From a MARK up to its APPENDS or SETITEMS, one expression recognises a 
 Whatever such opcodes do, they do it to values pushed since the MARK, all of them inert; if they do
 not fit together, every unpickler raises. Only the memo needs to be kept up with.
 
-The expression is possessive throughout: it never goes back, so its time is linear.
+It never goes back, so its time is linear.
 """
 
 import re
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -38,13 +39,24 @@ class Run:
 SHORTEST = 64
 """Shorter runs are not worth the call."""
 
-_LONGEST = 1 << 20
+_LONGEST = 1 << 19
 """A writer's batch of a thousand rows should fit."""
 _DEPTH = 6
 _CEILINGS = (255, 170, 113, 75, 50, 33, 22, 14, 9, 6, 4, 2, 1, 0)
 """Of the third byte of an index, in steps of a half: each makes an expression of its own."""
 _LONGEST_TEXT = {True: 255, False: 127}
 """Bytes, by whether the protocol is 4 or later: there, one expression serves all."""
+
+
+def _repeated(alternatives: bytes) -> bytes:
+    """Return any number of alternatives, never to be given back.
+
+    CPython before 3.11.5 gets possessive groups wrong (gh-106052): it believes an iteration that
+    has failed. Atomic groups are right everywhere, and a third slower.
+    """
+    if sys.version_info >= (3, 11, 5):
+        return rb"(?:" + alternatives + rb")*+"
+    return rb"(?>(?:" + alternatives + rb")*)"
 
 
 def _lengths(longest: int, padding: bytes) -> bytes:
@@ -75,9 +87,9 @@ def _tokens(protocol4: bool, ceiling: int) -> bytes:  # noqa: FBT001 - a cache k
 @cache
 def _expression(protocol4: bool, ceiling: int) -> re.Pattern[bytes]:  # noqa: FBT001 - a cache key
     tokens = _tokens(protocol4, ceiling)
-    body = rb"(?:" + tokens + rb")*+"
+    body = _repeated(tokens)
     for _ in range(_DEPTH - 1):
-        body = rb"(?:" + tokens + rb"|\(" + body + rb"[eutld\x90\x91])*+"
+        body = _repeated(tokens + rb"|\(" + body + rb"[eutld\x90\x91]")
     return re.compile(rb"\(" + body + rb"[eu]", re.DOTALL)
 
 
@@ -85,14 +97,14 @@ def _expression(protocol4: bool, ceiling: int) -> re.Pattern[bytes]:  # noqa: FB
 def _but_frames() -> re.Pattern[bytes]:
     """Match anything but FRAME, opcode by opcode."""
     tokens = _tokens(protocol4=True, ceiling=255).replace(rb"|\x95.{8}", b"")
-    return re.compile(rb"(?:" + tokens + rb"|[(eutld\x90\x91])++", re.DOTALL)
+    return re.compile(_repeated(tokens + rb"|[(eutld\x90\x91]"), re.DOTALL)
 
 
 @cache
 def _up_to_memoize() -> re.Pattern[bytes]:
     """Match up to and with the next MEMOIZE, opcode by opcode."""
     tokens = _tokens(protocol4=True, ceiling=255).replace(rb"\x94|", b"")
-    return re.compile(rb"(?:" + tokens + rb"|[(eutld\x90\x91])*+\x94", re.DOTALL)
+    return re.compile(_repeated(tokens + rb"|[(eutld\x90\x91]") + rb"\x94", re.DOTALL)
 
 
 def match(window: bytes, position: int, offset: int, *, protocol4: bool) -> Run | None:
@@ -133,7 +145,7 @@ def _up_to_memo_use() -> re.Pattern[bytes]:
     """Match up to and with the next opcode that gives the index of a memo entry."""
     tokens = _tokens(protocol4=True, ceiling=255).replace(rb"|h.|", b"|").replace(rb"|j.{4}", b"")
     return re.compile(
-        rb"(?:" + tokens + rb"|[(eutld\x90\x91])*+(?:([hq])(.)|([jr])(.{4}))", re.DOTALL
+        _repeated(tokens + rb"|[(eutld\x90\x91]") + rb"(?:([hq])(.)|([jr])(.{4}))", re.DOTALL
     )
 
 
@@ -144,7 +156,7 @@ def _foreign(known: int) -> re.Pattern[bytes]:
     first = b"[\\0-\\x%02x]" % (known - 1)
     tokens = tokens.replace(rb"|h.|", rb"|[hq](?!" + first + rb").|")
     tokens = tokens.replace(rb"|j.{4}", rb"|[jr](?!" + first + rb"\0\0\0).{4}")
-    return re.compile(rb"(?:" + tokens + rb"|[(eutld\x90\x91])++", re.DOTALL)
+    return re.compile(_repeated(tokens + rb"|[(eutld\x90\x91]"), re.DOTALL)
 
 
 def leaves_alone(body: bytes, known: int) -> bool:
