@@ -246,7 +246,8 @@ class PolicyJudge:
 
     def extension(self, offset: int, code: object) -> None:
         """Refuse: nothing in the file says what the code stands for."""
-        self.imports["copyreg", f"extension {code}"] = None  # whatever it stands for
+        if offset:  # as the very first byte it is how a msgpack map begins
+            self.imports["copyreg", f"extension {code}"] = None
         self._find(
             rules.EXTENSION,
             offset,

@@ -19,6 +19,7 @@ from modelsec.scanning.formats import torch_legacy
 from modelsec.scanning.part import Identified, NotThisFormat, Observation, Part, Span
 from modelsec.scanning.pickle import graph, joblib, rules
 from modelsec.scanning.pickle import opcodes as op
+from modelsec.scanning.pickle.capabilities import capability
 from modelsec.scanning.pickle.effects import PersistentRule
 from modelsec.scanning.pickle.judge import PolicyJudge
 from modelsec.scanning.pickle.lexer import Lexer
@@ -127,7 +128,11 @@ def read_one(
 
 
 def acts(part: Part, source: Source) -> bool:
-    """Return whether bytes begin with a pickle that imports what no policy lists."""
+    """Return whether bytes are a pickle that imports what no policy lists.
+
+    Weights that begin with the byte of a header are common, and random opcodes name random things:
+    the pickle has to be whole, or to name something that is known to do harm.
+    """
     stream = Stream(replace(part, source=source), 0, _POLYGLOT)
     stream.machine.on_bytes = None  # one level: deeper ones would cost the square
     stream.run()
@@ -135,7 +140,10 @@ def acts(part: Part, source: Source) -> bool:
         (item.verdict.rank for item in stream.judge.observed.values() if isinstance(item, Finding)),
         default=0,
     )
-    return bool(stream.judge.imports) and worst >= Verdict.UNKNOWN.rank
+    if not stream.judge.imports or worst < Verdict.UNKNOWN.rank:
+        return False
+    named = (names for names in stream.judge.imports if " " not in names[1])
+    return stream.broken is None or any(capability(*names) for names in named)
 
 
 def _streams(part: Part, *, tolerant: bool) -> Iterator[Observation]:
