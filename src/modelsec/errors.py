@@ -41,6 +41,65 @@ class UnsafeArtifactError(ArtifactError):
     """The artifact was understood and is not safe to load."""
 
 
+class VerificationError(ModelSecError):
+    """A model, its signature or its signer is not what it has to be: nothing was accepted."""
+
+
+class BundleFormatError(VerificationError):
+    """A signature bundle breaks the rules of its format, or is too large to be one."""
+
+
+class UnsupportedBundleError(VerificationError):
+    """A signature bundle may be valid, but asks for what this verifier does not do."""
+
+
+class SignatureMismatchError(VerificationError):
+    """The signature does not fit the payload and the key: forged, damaged, or another key."""
+
+
+class UntrustedSignerError(VerificationError):
+    """The signature may be right, but nobody said that this signer is trusted."""
+
+
+class DigestMismatchError(VerificationError):
+    """Files were added, removed or changed since the model was signed.
+
+    Attributes:
+        added: names that exist but were not signed.
+        missing: names that were signed but do not exist.
+        changed: names whose bytes are not those that were signed.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        added: tuple[str, ...] = (),
+        missing: tuple[str, ...] = (),
+        changed: tuple[str, ...] = (),
+    ) -> None:
+        super().__init__(message)
+        self.added = added
+        self.missing = missing
+        self.changed = changed
+
+
+class UnsafeTreeError(VerificationError):
+    """The tree holds what no signature can cover: links, pipes, names that read as another."""
+
+
+class StaleModelError(VerificationError):
+    """Signed by the right signer, but it is another model, an older one, or expired."""
+
+
+class DecryptionError(VerificationError):
+    """The ciphertext, its header, its key or its context is not the one that was encrypted."""
+
+
+class KeyServiceError(ModelSecError):
+    """The service that holds a key did not answer, or refused."""
+
+
 def shown(value: object) -> str:
     """Return a value for a message: short, and without fail."""
     try:

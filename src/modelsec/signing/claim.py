@@ -1,0 +1,53 @@
+"""What trusted signers say about a model, before a byte of the model is read."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+from modelsec.signing.manifest import Manifest
+from modelsec.signing.profile import Profile
+from modelsec.signing.receipt import Release
+from modelsec.signing.trust import Signatory
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A manifest with a signature that was verified and trusted.
+
+    Attributes:
+        path: the model.
+        manifest: what its files have to be. All names were checked: relative, canonical, unique.
+        signatories: who says so; at least one.
+        bundles: the signature files; they are not part of the model when they lie inside it.
+        profile: how strict to be.
+        now: the reference time of this verification (aware, UTC).
+        release: which model it is, if the signer said so.
+        unchecked: what was not asked for, one sentence each.
+    """
+
+    path: Path
+    manifest: Manifest
+    signatories: tuple[Signatory, ...]
+    bundles: tuple[Path, ...]
+    profile: Profile
+    now: datetime
+    release: Release | None = None
+    unchecked: tuple[str, ...] = ()
+
+
+class Authenticator(Protocol):
+    """Say what a model has to be, on somebody's authority."""
+
+    def authenticate(self, path: str | Path, signature: str | Path | None = None) -> Claim:
+        """Return what trusted signers say about the model at ``path``.
+
+        Args:
+            path: a file or a directory.
+            signature: the bundle; None: ``<path>.sig`` beside it.
+
+        Raises:
+            VerificationError: there is no valid signature by a trusted signer.
+            ConfigurationError: the model or the bundle cannot be opened.
+        """
+        ...
