@@ -7,6 +7,8 @@ next to nothing and a missing extra is noticed only where it is needed.
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from modelsec.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from modelsec.errors import (
         ArtifactError,
@@ -29,7 +31,6 @@ if TYPE_CHECKING:
     from modelsec.stores import MemoryStore
     from modelsec.stores import RedisStore as RedisStore
 
-__version__ = "0.1.0"
 
 _HOMES = {
     "ArtifactError": "modelsec.errors",

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from modelsec import __version__
 from modelsec.signing.trust import Signatory
+from modelsec.version import __version__
 
 
 @dataclass(frozen=True, slots=True)
