@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         PluginError,
         ScorerError,
         StoreError,
+        VerificationError,
     )
     from modelsec.extraction import (
         Assessment,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     )
     from modelsec.provenance import FormatCheck, ModelProvenanceVerifier, convert
     from modelsec.scanning import Policy, ScanReport, TreeReport, scan, scan_tree
+    from modelsec.signing import ModelSigner, Verification, Verifier, sign
     from modelsec.stores import AsyncRedisStore as AsyncRedisStore
     from modelsec.stores import MemoryStore
     from modelsec.stores import RedisStore as RedisStore
@@ -42,6 +44,7 @@ _HOMES = {
     "MemoryStore": "modelsec.stores",
     "ModelProvenanceVerifier": "modelsec.provenance",
     "ModelSecError": "modelsec.errors",
+    "ModelSigner": "modelsec.signing",
     "ModelTheftDetector": "modelsec.extraction",
     "PluginError": "modelsec.errors",
     "Policy": "modelsec.scanning",
@@ -51,10 +54,14 @@ _HOMES = {
     "StoreError": "modelsec.errors",
     "SyncModelTheftDetector": "modelsec.extraction",
     "TreeReport": "modelsec.scanning",
+    "Verification": "modelsec.signing",
+    "VerificationError": "modelsec.errors",
+    "Verifier": "modelsec.signing",
     "Weighted": "modelsec.extraction",
     "convert": "modelsec.provenance",
     "scan": "modelsec.scanning",
     "scan_tree": "modelsec.scanning",
+    "sign": "modelsec.signing",
 }
 
 # What needs an extra is public, too, but not part of `import *`, which would need the extra.
@@ -67,6 +74,7 @@ __all__ = [
     "MemoryStore",
     "ModelProvenanceVerifier",
     "ModelSecError",
+    "ModelSigner",
     "ModelTheftDetector",
     "PluginError",
     "Policy",
@@ -75,10 +83,14 @@ __all__ = [
     "StoreError",
     "SyncModelTheftDetector",
     "TreeReport",
+    "Verification",
+    "VerificationError",
+    "Verifier",
     "Weighted",
     "convert",
     "scan",
     "scan_tree",
+    "sign",
 ]
 
 

@@ -1,5 +1,7 @@
 """The exception tree: every error says what, where and what to do, and whose fault it is."""
 
+_PATH = 120
+
 
 class ModelSecError(Exception):
     """Root of every exception that modelsec raises on purpose."""
@@ -106,3 +108,9 @@ def shown(value: object) -> str:
         return f"{value!r:.60}"
     except Exception:  # noqa: BLE001 - too deep, too many digits, or a broken __repr__
         return f"this {type(value).__name__}"
+
+
+def shown_path(path: object) -> str:
+    """Return a path for a message: its end says more than its beginning."""
+    text = str(path)
+    return repr(text if len(text) <= _PATH else f"…{text[-_PATH:]}")

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import IO, Any, BinaryIO, TextIO, TypeVar, cast
 
-from modelsec.errors import ConfigurationError, shown
+from modelsec.errors import ConfigurationError, shown_path
 
 _File = TypeVar("_File", bound=IO[Any])
 
@@ -70,12 +70,12 @@ def regular_file(path: str | Path) -> Iterator[int]:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise ConfigurationError(f"cannot open {shown(str(path))}: {reason}") from error
+        raise ConfigurationError(f"cannot open {shown_path(path)}: {reason}") from error
     try:
         mode = os.fstat(descriptor).st_mode
         if not stat.S_ISREG(mode):
             kind = "a folder" if stat.S_ISDIR(mode) else "not a regular file"
-            raise ConfigurationError(f"cannot read {shown(str(path))}: it is {kind}")
+            raise ConfigurationError(f"cannot read {shown_path(path)}: it is {kind}")
         yield descriptor
     finally:
         os.close(descriptor)

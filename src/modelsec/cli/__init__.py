@@ -38,7 +38,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of all commands."""
-    from modelsec.cli import convert  # noqa: PLC0415 - it needs this module's exit codes
+    from modelsec.cli import (  # noqa: PLC0415 - they need this module's exit codes
+        convert,
+        digest,
+        keygen,
+        sign,
+        verify,
+    )
 
     parser = argparse.ArgumentParser(
         prog="modelsec", description="Security of machine-learning models in production."
@@ -85,7 +91,8 @@ def build_parser() -> argparse.ArgumentParser:
     )
 
     _add_scan(commands)
-    convert.add_parser(commands)
+    for command in (convert, sign, verify, digest, keygen):
+        command.add_parser(commands)
     return parser
 
 

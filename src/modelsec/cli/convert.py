@@ -1,10 +1,7 @@
 """``modelsec convert``: the tensors of a torch or numpy file as safetensors."""
 
 import json
-import sys
 from argparse import ArgumentParser, Namespace, _SubParsersAction
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,9 +52,10 @@ def add_parser(commands: "_SubParsersAction[ArgumentParser]") -> None:
 
 def run(options: Namespace) -> int:
     """Run the command."""
+    from modelsec.cli.progress import progress  # noqa: PLC0415 - not needed for --help
     from modelsec.provenance import convert  # noqa: PLC0415 - imports numpy
 
-    with _progress() as on_progress:
+    with progress("converting") as on_progress:
         done = convert(
             options.source,
             options.target,
@@ -102,24 +100,3 @@ def _text(done: "Conversion") -> str:
     if rest:
         lines.append(f"... and {rest:,} more that are no tensors (--json lists them)")
     return "\n".join(lines)
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[int, int], None] | None]:
-    """Show how far it is, where somebody watches."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    shown = -1
-
-    def tell(done: int, total: int) -> None:
-        nonlocal shown
-        percent = 100 * done // max(total, 1)
-        if percent != shown:
-            shown = percent
-            print(f"\rconverting {percent:3}%", end="", file=sys.stderr, flush=True)
-
-    try:
-        yield tell
-    finally:
-        print("\r" + " " * 20 + "\r", end="", file=sys.stderr, flush=True)

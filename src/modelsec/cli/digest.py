@@ -1,0 +1,147 @@
+"""``modelsec digest``: which model is this, in 64 characters?"""
+
+import json
+from argparse import ArgumentParser, ArgumentTypeError, Namespace, _SubParsersAction
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from modelsec.cli import OK
+
+if TYPE_CHECKING:
+    from modelsec.signing.digest_cache import DigestCache
+    from modelsec.signing.manifest import Manifest
+    from modelsec.signing.survey import Survey
+
+_NAME_LIMIT = 5_000
+
+
+def add_parser(commands: "_SubParsersAction[ArgumentParser]") -> None:
+    """Add the command to the parser of all commands."""
+    parser = commands.add_parser(
+        "digest",
+        help="say which model this is, as a digest over its files and their names",
+        description="Print the digest of a file, or of a directory two digests: the tree digest, "
+        "over names, ranges and contents, which says which model this is; and the root digest of "
+        "OpenSSF Model Signing, over the contents only.",
+        epilog="Exit codes: 0 printed; 1 refused (links, pipes, unreadable folders, names that "
+        "read as others); 2 wrong usage.",
+    )
+    parser.add_argument("path", metavar="PATH", help="file or directory")
+    parser.add_argument(
+        "--algorithm", choices=("sha256", "blake2b", "blake3"), default="sha256", help="of digests"
+    )
+    parser.add_argument(
+        "--shards",
+        nargs="?",
+        type=_size,
+        const=1_000_000_000,
+        metavar="SIZE",
+        help="hash ranges of SIZE bytes (default 1000000000) instead of whole files",
+    )
+    parser.add_argument(
+        "--profile",
+        choices=("strict", "oms"),
+        default="strict",
+        help="strict (default) refuses what oms leaves out, as .git",
+    )
+    parser.add_argument(
+        "--ignore",
+        action="append",
+        default=[],
+        metavar="PATH",
+        help="leave out, relative to the directory; needs --profile oms if it exists; may be "
+        "repeated",
+    )
+    parser.add_argument("--cache", metavar="FILE", help="digests of files that did not change")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--files", action="store_true", help="list every file, or every range")
+
+
+def run(options: Namespace) -> int:
+    """Run the command."""
+    from modelsec.cli.ignored import relative_paths  # noqa: PLC0415 - not needed for --help
+    from modelsec.cli.progress import progress  # noqa: PLC0415 - idem
+    from modelsec.signing.manifest import Layout  # noqa: PLC0415 - idem
+    from modelsec.signing.profile import PROFILES  # noqa: PLC0415 - idem
+    from modelsec.signing.survey import survey  # noqa: PLC0415 - idem
+    from modelsec.signing.tree import open_tree  # noqa: PLC0415 - idem
+
+    ignored = relative_paths(options.path, options.ignore)
+    layout = Layout(options.algorithm, options.shards, tuple(ignored))
+    cache = _cache(options.cache)
+    with (
+        progress("hashing") as on_progress,
+        open_tree(
+            options.path, profile=PROFILES[options.profile], ignore_paths=layout.ignore_paths
+        ) as tree,
+    ):
+        found = survey(tree, layout, on_progress=on_progress, cache=cache)
+        excluded = tree.excluded
+    if options.json:
+        print(json.dumps(_document(found, excluded, files=options.files), indent=1))
+    else:
+        print("\n".join(_lines(found.manifest, excluded, files=options.files)))
+    return OK
+
+
+def _size(text: str) -> int:
+    """Read a positive number of bytes."""
+    try:
+        size = int(text)
+    except ValueError:
+        size = 0
+    if size < 1:
+        raise ArgumentTypeError(f"SIZE is a positive number of bytes, not {text[:60]!r}")
+    return size
+
+
+def _cache(path: str | None) -> "DigestCache | None":
+    if path is None:
+        return None
+    from modelsec.signing.digest_cache import DigestCache  # noqa: PLC0415 - not needed for --help
+
+    return DigestCache(path)
+
+
+def _lines(manifest: "Manifest", excluded: tuple[str, ...], *, files: bool) -> Iterator[str]:
+    whole = manifest.layout.shard_size is None
+    if not (manifest.single_file and whole):
+        yield f"tree digest  {manifest.tree_digest}  names, ranges and contents"
+        yield f"root digest  {manifest.root_digest}  contents only (OMS)"
+    if files or (manifest.single_file and whole):
+        for resource in manifest.resources:
+            yield f"{resource.digest.hex()}  {_printable(resource.label)}"
+        for name in manifest.empty_files:
+            yield f"{'empty file':{2 * len(manifest.resources[0].digest)}}  {_printable(name)}"
+    else:
+        count = len(manifest.names)
+        yield f"{count:,} {'file' if count == 1 else 'files'}, {manifest.layout.algorithm}"
+    for path in excluded:
+        yield f"left out: {_printable(path)}"
+
+
+def _document(found: "Survey", excluded: tuple[str, ...], *, files: bool) -> dict[str, object]:
+    manifest = found.manifest
+    document: dict[str, object] = {
+        "tree_digest": manifest.tree_digest,
+        "root_digest": manifest.root_digest,
+        "algorithm": manifest.layout.algorithm,
+        "shard_size": manifest.layout.shard_size,
+        "single_file": manifest.single_file,
+        "count": len(manifest.names),
+        "excluded": list(excluded),
+        "cached": len(found.cached),
+    }
+    if files or manifest.single_file:
+        document["files"] = [
+            {"name": resource.label, "digest": resource.digest.hex()}
+            for resource in manifest.resources
+        ]
+        document["empty_files"] = list(manifest.empty_files)
+    return document
+
+
+def _printable(name: str) -> str:
+    from modelsec.scanning.finding import printable  # noqa: PLC0415 - not needed for --help
+
+    return printable(name, _NAME_LIMIT)

@@ -1,0 +1,245 @@
+"""From bundles to a claim: signatures, trust, threshold, and which model it is."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from modelsec.errors import (
+    BundleFormatError,
+    ConfigurationError,
+    SignatureMismatchError,
+    StaleModelError,
+    UnsupportedBundleError,
+    UntrustedSignerError,
+    VerificationError,
+    shown,
+    shown_path,
+)
+from modelsec.files import regular_file
+from modelsec.signing.bundle import Bundle, parse_bundle
+from modelsec.signing.claim import Claim
+from modelsec.signing.producer import bundle_path, model_path
+from modelsec.signing.profile import Profile
+from modelsec.signing.receipt import Release, rfc3339
+from modelsec.signing.statement import Statement, parse_statement
+from modelsec.signing.trust import Signatory, Trust
+
+if TYPE_CHECKING:
+    from modelsec.signing.trust_store import ReleaseMemory
+
+BUNDLE_LIMIT = 64 * 1024 * 1024
+"""Bytes in a bundle; that of a model with 100,000 files has about 20 million."""
+
+Signatures = str | Path | Sequence[str | Path] | None
+
+_TELLING = (SignatureMismatchError, UntrustedSignerError, UnsupportedBundleError)
+"""Of the refusals of several trusts, the first of these says most about what is wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Authentic:
+    """One bundle whose signature was verified and trusted."""
+
+    bundle: Path
+    signatory: Signatory
+    statement: Statement
+    unchecked: tuple[str, ...]
+
+
+class Authentication:
+    """A verifier's policy about signers; see ``Verifier`` for the arguments."""
+
+    def __init__(  # noqa: PLR0913 - as Verifier
+        self,
+        trust: Trust | Sequence[Trust],
+        *,
+        profile: Profile,
+        name: str | None,
+        version: str | None,
+        releases: "ReleaseMemory | None",
+        threshold: int,
+    ) -> None:
+        trusts = tuple(trust) if isinstance(trust, Sequence) else (trust,)
+        if not trusts or not all(isinstance(each, Trust) for each in trusts):
+            raise ConfigurationError(
+                f"a verifier needs somebody to trust, not {shown(trust)}: give TrustedKeys(...), "
+                "TrustedRoots(...) or TrustedIdentity(...)"
+            )
+        if type(threshold) is not int or threshold < 1:
+            raise ConfigurationError(f"the threshold must be 1 or more, not {shown(threshold)}")
+        if not isinstance(profile, Profile):
+            raise ConfigurationError(f"{shown(profile)} is not a Profile: give STRICT or OMS")
+        self._trusts = trusts
+        self._profile = profile
+        self._name = name
+        self._version = version
+        self._releases = releases
+        self._threshold = threshold
+
+    def authenticate(
+        self, path: str | Path, signature: Signatures = None, *, now: datetime
+    ) -> Claim:
+        """Return what trusted signers say about the model at ``path``; see ``Verifier``."""
+        if now.tzinfo is None:
+            raise ConfigurationError("the verification time needs a time zone, e.g. datetime.UTC")
+        model = model_path(path)
+        bundles = _bundles(model, signature)
+        authentic, refusals = self._authentic(model, bundles, now)
+        first = authentic[0]
+        self._agree(authentic)
+        release = first.statement.release
+        manifest = first.statement.manifest
+        self._check_release(release, manifest.tree_digest, now)
+        # A path is left out only if every signer left it out.
+        ignored = tuple(
+            name
+            for name in manifest.layout.ignore_paths
+            if all(name in each.statement.manifest.layout.ignore_paths for each in authentic)
+        )
+        return Claim(
+            path=model,
+            manifest=replace(manifest, layout=replace(manifest.layout, ignore_paths=ignored)),
+            signatories=tuple(each.signatory for each in authentic),
+            bundles=bundles,
+            profile=self._profile,
+            now=now,
+            release=release,
+            unchecked=(
+                *dict.fromkeys(gap for each in authentic for gap in each.unchecked),
+                *self._gaps(release),
+                *refusals,
+            ),
+        )
+
+    def _authentic(
+        self, model: Path, bundles: tuple[Path, ...], now: datetime
+    ) -> tuple[list[_Authentic], list[str]]:
+        """Return the good bundles, one a key, and sentences about the others."""
+        authentic: dict[str, _Authentic] = {}
+        refusals: list[VerificationError] = []
+        notes = []
+        for path in bundles:
+            try:
+                one = self._one(model, path, now)
+            except VerificationError as error:
+                refusals.append(error)
+                notes.append(f"the signature {shown_path(path.name)} was refused: {error}")
+            else:
+                authentic.setdefault(one.signatory.key_id, one)
+        if len(authentic) >= self._threshold:
+            return list(authentic.values()), notes
+        if refusals:
+            raise refusals[0]
+        raise UntrustedSignerError(
+            f"{self._threshold} different keys must have signed, but only {len(authentic)} did: "
+            "give one bundle of each signer"
+        )
+
+    def _one(self, model: Path, path: Path, now: datetime) -> _Authentic:
+        bundle = parse_bundle(_read(path))
+        signatory, trust = self._trusted(bundle, now)
+        statement = parse_statement(
+            bundle.payload,
+            profile=self._profile,
+            single_file_name=None if model.is_dir() else model.name,
+        )
+        if signatory.compatibility and not statement.legacy:
+            raise SignatureMismatchError(
+                "the signature fits only the encoding of OMS 0.2.0, which its statement is not of"
+            )
+        unchecked: tuple[str, ...] = getattr(trust, "unchecked", ())
+        return _Authentic(path, signatory, statement, unchecked)
+
+    def _trusted(self, bundle: Bundle, now: datetime) -> tuple[Signatory, Trust]:
+        refusals = []
+        for trust in self._trusts:
+            try:
+                signatory = trust.authenticate(
+                    bundle,
+                    now=now,
+                    legacy=self._profile.legacy,
+                    identity=self._profile.identity_required,
+                )
+            except VerificationError as error:
+                refusals.append(error)
+            else:
+                return signatory, trust
+        raise min(refusals, key=_rank)
+
+    def _agree(self, authentic: list[_Authentic]) -> None:
+        """Several signers must have signed the same files as the same release."""
+        first = authentic[0].statement
+        for other in authentic[1:]:
+            same_files = other.statement.manifest.tree_digest == first.manifest.tree_digest
+            if not same_files or other.statement.release != first.release:
+                one, two = (shown_path(each.bundle.name) for each in (authentic[0], other))
+                raise SignatureMismatchError(
+                    f"the signatures {one} and {two} are right, but for different models or releases"
+                )
+
+    def _check_release(self, release: Release | None, tree_digest: str, now: datetime) -> None:
+        if release is None:
+            if self._name is None and self._version is None and self._releases is None:
+                return
+            raise StaleModelError(
+                "the signature does not say which model or release it is for: have it signed "
+                "with a release, or do not ask for a name, a version or a trust store"
+            )
+        for what, wanted, found in (
+            ("model", self._name, release.name),
+            ("version", self._version, release.version),
+        ):
+            if wanted is not None and wanted != found:
+                raise StaleModelError(
+                    f"signed as {what} {shown(found)}, but {shown(wanted)} was expected: "
+                    "it was put in the place of the one that is meant"
+                )
+        if release.not_after is not None and now > release.not_after:
+            raise StaleModelError(
+                f"the signature of {shown(release.name)} expired at {rfc3339(release.not_after)}; "
+                f"it is {rfc3339(now)}. Get a newer release"
+            )
+        if self._releases is not None:
+            if release.serial is None:
+                raise StaleModelError(
+                    f"the release of {shown(release.name)} has no serial, which the trust store "
+                    "needs: have it signed with one"
+                )
+            self._releases.admit(release.name, release.serial, tree_digest)
+
+    def _gaps(self, release: Release | None) -> list[str]:
+        gaps = []
+        if self._name is None:
+            gaps.append("no model name was expected: another model of this signer would pass")
+        if self._releases is None and (self._version is None or release is None):
+            gaps.append("no trust store was given: an older release would pass")
+        return gaps
+
+
+def _rank(error: VerificationError) -> int:
+    return next(
+        (place for place, kind in enumerate(_TELLING) if isinstance(error, kind)), len(_TELLING)
+    )
+
+
+def _bundles(model: Path, signature: Signatures) -> tuple[Path, ...]:
+    if signature is None or isinstance(signature, str | Path):
+        return (bundle_path(model, signature),)
+    if not isinstance(signature, Sequence) or not signature:
+        raise ConfigurationError(
+            f"signature={shown(signature)} must be a path, or a list of at least one"
+        )
+    return tuple(bundle_path(model, each) for each in signature)
+
+
+def _read(path: Path) -> bytes:
+    with regular_file(path) as descriptor, os.fdopen(os.dup(descriptor), "rb") as file:
+        content = file.read(BUNDLE_LIMIT + 1)
+    if len(content) > BUNDLE_LIMIT:
+        raise BundleFormatError(
+            f"{shown_path(path)} has more than {BUNDLE_LIMIT:,} bytes: that is no signature bundle"
+        )
+    return content

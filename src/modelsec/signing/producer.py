@@ -1,0 +1,173 @@
+"""Sign a model: walk it, hash it, state what it is, and write the bundle beside it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from modelsec.errors import ConfigurationError, shown, shown_path
+from modelsec.files import atomic_binary
+from modelsec.signing.bundle import pae, write_bundle
+from modelsec.signing.manifest import Algorithm, Layout, Manifest
+from modelsec.signing.profile import STRICT, Profile
+from modelsec.signing.receipt import Release
+from modelsec.signing.statement import build_statement
+from modelsec.signing.survey import survey
+from modelsec.signing.tree import open_tree
+from modelsec.signing.trust import Signer
+
+if TYPE_CHECKING:
+    from modelsec.signing.digest_cache import DigestCache
+
+GIT_PATHS = (".git", ".gitattributes", ".github", ".gitignore")
+"""What every OMS signer leaves out at the top of a model (OMS v1.0, section 6.2)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """A signature that was written.
+
+    Attributes:
+        bundle: the file.
+        manifest: what was signed.
+        subject: the name in the statement: that of the file or directory.
+        key_id: of the key that signed.
+        release: which model it is, if that was said.
+        excluded: names that exist and were left out.
+    """
+
+    bundle: Path
+    manifest: Manifest
+    subject: str
+    key_id: str
+    release: Release | None = None
+    excluded: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, object]:
+        """Return what was signed as JSON-ready values."""
+        return {
+            "bundle": str(self.bundle),
+            "subject": self.subject,
+            "key_id": self.key_id,
+            "algorithm": self.manifest.layout.algorithm,
+            "shard_size": self.manifest.layout.shard_size,
+            "root_digest": self.manifest.root_digest,
+            "tree_digest": self.manifest.tree_digest,
+            "files": list(self.manifest.names),
+            "excluded": list(self.excluded),
+            "release": None if self.release is None else self.release.to_dict(),
+        }
+
+
+def sign(  # noqa: PLR0913 - the front door's options, all by keyword
+    path: str | Path,
+    signer: Signer,
+    *,
+    signature: str | Path | None = None,
+    release: Release | None = None,
+    algorithm: Algorithm = "sha256",
+    shard_size: int | None = None,
+    ignore: Sequence[str] = (),
+    profile: Profile = STRICT,
+    workers: int | None = None,
+    cache: "DigestCache | None" = None,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> Signed:
+    """Sign a model and write the bundle (OpenSSF Model Signing v1.0, section 6).
+
+    Keys of the OMS registry (ECDSA on P-256, P-384, P-521) make bundles that every implementation
+    of OMS verifies; an Ed25519 key makes one with a predicate of its own, which only this library
+    does.
+
+    Args:
+        path: a file or a directory.
+        signer: holds the private key: ``PrivateKey``, ``CertifiedKey``, or your own ``Signer``.
+        signature: where the bundle goes; default: ``<path>.sig``, beside the model. It replaces
+            what is there, at once or not at all.
+        release: which model this is. Without it, any other model of the same signer can be put
+            in its place.
+        algorithm: of the digests: ``sha256``, ``blake2b`` or ``blake3`` (extra).
+        shard_size: bytes; hash ranges of this size instead of whole files, so that one large file
+            keeps all cores busy.
+        ignore: paths to leave out, relative to the model. With ``STRICT`` none of them may exist.
+        profile: which trees may be signed.
+        workers: threads; default: one a core.
+        cache: digests of files that did not change since, on storage that is trusted.
+        on_progress: told the bytes that are hashed, and that there are in all; may raise, and
+            nothing is written.
+
+    Raises:
+        UnsafeTreeError: the tree holds what no signature can cover, or is empty.
+        DigestMismatchError: a file changed while it was read.
+        ConfigurationError: the model cannot be opened, the bundle cannot be written, or an extra
+            is missing.
+    """
+    model = model_path(path)
+    bundle = bundle_path(model, signature)
+    if isinstance(ignore, str) or not isinstance(ignore, Sequence):
+        raise ConfigurationError(f"ignore={shown(ignore)} must be a list of paths")
+    if not isinstance(signer, Signer):
+        raise ConfigurationError(f"{shown(signer)} cannot sign: give a PrivateKey or a Signer")
+    ignore_paths = (*GIT_PATHS, *ignore)
+    with open_tree(model, profile=profile, ignore_paths=ignore_paths, bundles=(bundle,)) as tree:
+        layout = Layout(
+            algorithm=algorithm,
+            shard_size=shard_size,
+            ignore_paths=tuple(dict.fromkeys((*ignore_paths, *_inside(bundle, model)))),
+        )
+        manifest = survey(
+            tree, layout, on_progress=on_progress, workers=workers, cache=cache
+        ).manifest
+        excluded = tree.excluded
+    subject = model.resolve().name
+    payload = build_statement(
+        manifest, subject=subject, release=release, predicate_type=signer.predicate_type
+    )
+    content = write_bundle(payload, signer.sign(pae(payload)), signer.material())
+    with atomic_binary(bundle) as file:
+        file.write(content)
+    return Signed(
+        bundle=bundle,
+        manifest=manifest,
+        subject=subject,
+        key_id=signer.key_id,
+        release=release,
+        excluded=excluded,
+    )
+
+
+def model_path(path: str | Path) -> Path:
+    """Return the path of a model.
+
+    Raises:
+        ConfigurationError: it is not a path.
+    """
+    if not isinstance(path, str | Path):
+        raise ConfigurationError(f"a model is given by its path, not by {shown(path)}")
+    return Path(path)
+
+
+def bundle_path(model: Path, signature: str | Path | None) -> Path:
+    """Return where a model's bundle is: where the caller says, else ``<model>.sig`` beside it.
+
+    Raises:
+        ConfigurationError: the model's path has no name to derive it from.
+    """
+    if signature is not None:
+        if not isinstance(signature, str | Path):
+            raise ConfigurationError(f"a signature is given by its path, not by {shown(signature)}")
+        return Path(signature)
+    whole = model if model.name not in {"", ".."} else model.resolve()
+    if not whole.name:
+        raise ConfigurationError(
+            f"{shown_path(model)} has no name: say where its signature is (signature=...)"
+        )
+    return whole.with_name(f"{whole.name}.sig")
+
+
+def _inside(bundle: Path, model: Path) -> tuple[str, ...]:
+    """The bundle's own name if it lies inside the model: it cannot sign itself."""
+    folder, root = bundle.parent.resolve(), model.resolve()
+    if not folder.is_relative_to(root) or not model.is_dir():
+        return ()
+    return ((folder / bundle.name).relative_to(root).as_posix(),)
