@@ -3,7 +3,7 @@
 Needs the test group of the project (``model-signing`` with ``pyopenssl``, without which it cannot
 be imported). Prints a table and exits with 1 if a combination that has to work does not.
 
-    python benchmarks/signing_interop.py
+    python -m benchmarks.signing_interop
 """
 
 import sys

@@ -1,6 +1,7 @@
 """The exception tree: every error says what, where and what to do, and whose fault it is."""
 
 _PATH = 120
+_EVIDENCE = 120
 
 
 class ModelSecError(Exception):
@@ -114,3 +115,20 @@ def shown_path(path: object) -> str:
     """Return a path for a message: its end says more than its beginning."""
     text = str(path)
     return repr(text if len(text) <= _PATH else f"…{text[-_PATH:]}")
+
+
+def printable(text: str | bytes, limit: int = _EVIDENCE) -> str:
+    """Return text that is safe to print anywhere: ASCII, escaped, at most ``limit`` characters."""
+    if isinstance(text, bytes):
+        text = text[: limit + 1].decode("latin-1")
+    shortened = text[: limit + 1]
+    escaped = "".join(
+        # A report is read in terminals and in web pages: no control, bidi or homograph tricks.
+        character
+        if " " <= character <= "~"
+        else character.encode("unicode_escape").decode()
+        if not "\ud800" <= character <= "\udfff"
+        else f"\\u{ord(character):04x}"
+        for character in shortened
+    )
+    return escaped if len(escaped) <= limit else escaped[: limit - 3] + "..."

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import modelsec.scanning
+from modelsec.errors import printable
 from modelsec.scanning import Rule, Verdict
-from modelsec.scanning.finding import printable
 
 
 def all_rules() -> list[tuple[str, Rule]]:

@@ -29,7 +29,16 @@ from modelsec.signing.bundle import (
 from modelsec.signing.certificates import ANY_IDENTITY, CertifiedKey, TrustedRoots
 from modelsec.signing.keys import PrivateKey
 from modelsec.signing.trust import Signer, Trust
-from tests.support.certificates import NOW, PAYLOAD, authority, element, issue, signed
+from tests.support.certificates import (
+    EC_KEY,
+    ECDSA_SHA256,
+    NOW,
+    PAYLOAD,
+    authority,
+    element,
+    issue,
+    signed,
+)
 
 ROOT = authority("CN=root,O=Example")
 MIDDLE = authority("CN=middle,O=Example", ROOT)
@@ -156,6 +165,15 @@ def test_a_certificate_that_cannot_be_read_is_a_format_error(junk: bytes) -> Non
             identified("CN=x", replace(BUNDLE, material=ChainMaterial(certificates)))
 
 
+def test_a_certificate_of_more_than_64_kilobytes_is_not_read() -> None:
+    """It may be right in all its parts: reading it costs time before anything is proven."""
+    names = [("dns", f"{number}.example.com") for number in range(4_000)]
+    huge = issue("CN=signer", ROOT, names=names)
+
+    with pytest.raises(BundleFormatError, match="is longer than 65536"):
+        identified("CN=signer", signed(huge))
+
+
 @pytest.mark.parametrize("count", [0, 17, 10_000])
 def test_a_chain_has_one_to_sixteen_certificates(count: int) -> None:
     """Nobody needs more, and each costs time to read."""
@@ -207,6 +225,20 @@ def test_an_extension_that_cryptography_does_not_read_is_no_foreign_error() -> N
             identified(ANY_IDENTITY, bundle)
 
 
+@pytest.mark.parametrize(
+    ("known", "unknown"),
+    [(ECDSA_SHA256, "300a06082a8648ce3d04037f"), (EC_KEY, "06072a8648ce3d027f")],
+)
+def test_an_algorithm_that_nobody_knows_is_refused(known: bytes, unknown: str) -> None:
+    """Of the signature or of the key, in the leaf or above it: never a foreign error."""
+    for place in (LEAF, MIDDLE):
+        odd = place.der.replace(known, bytes.fromhex(unknown))
+        assert odd != place.der
+        chain = (odd, MIDDLE.der) if place is LEAF else (LEAF.der, odd)
+        with pytest.raises(VerificationError, match=r"not supported|of the kind unknown"):
+            identified(ANY_IDENTITY, replace(BUNDLE, material=ChainMaterial(chain)))
+
+
 # The supplied roots
 
 
@@ -218,7 +250,16 @@ def test_roots_are_bytes_or_paths_one_or_several(tmp_path: Path) -> None:
     pem.write_bytes(text)
     der.write_bytes(ROOT.der)
 
-    for roots in (text, ROOT.der, pem, str(pem), der, [other.der, pem], (other.pem, ROOT.pem)):
+    sources: list[Any] = [
+        text,
+        ROOT.der,
+        pem,
+        str(pem),
+        der,
+        [other.der, pem],
+        (other.pem, ROOT.pem),
+    ]
+    for roots in sources:
         trust = TrustedRoots(roots, identity="alice@example.com")
         assert trust.authenticate(BUNDLE, now=NOW).issuer == "CN=root,O=Example"
 

@@ -23,7 +23,8 @@ from modelsec.errors import (
     VerificationError,
 )
 from modelsec.signing.bundle import Bundle, KeylessMaterial, pae, parse_bundle
-from modelsec.signing.keyless import ANY_IDENTITY, TrustedIdentity
+from modelsec.signing.keyless import TrustedIdentity
+from modelsec.signing.pinned_identity import ANY_IDENTITY
 from modelsec.signing.signatures import sign_message
 from modelsec.signing.trust import Trust
 from tests.support.certificates import PAYLOAD, issue, signed
@@ -198,8 +199,9 @@ def test_the_other_instance_does_not_vouch(raw: bytes) -> None:
 def test_damaged_material_is_refused_with_our_errors(raw: bytes) -> None:
     """Each value of the material, replaced by others: never a foreign error."""
     refusals = 0
+    values: list[Any] = ["", "AAAA", 5, None, [], "9" * 30, "\u0000"]
     for path in _leaves(json.loads(raw)["verificationMaterial"]):
-        for junk in ("", "AAAA", 5, None, [], "9" * 30, "\u0000"):
+        for junk in values:
             try:
                 judged(changed(raw, lambda d, p=path, j=junk: _put(d, p, j)))  # type: ignore[misc]
             except VerificationError:

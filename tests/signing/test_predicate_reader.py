@@ -1,13 +1,24 @@
 import json
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from modelsec.errors import BundleFormatError, UnsupportedBundleError
-from modelsec.signing.profile import OMS, STRICT
+from modelsec.signing.profile import OMS, STRICT, Profile
 from modelsec.signing.statement import parse_statement
-from tests.support.statements import *
+from tests.support.statements import (
+    BY_THE_TEXT,
+    FILES,
+    SHARDS,
+    Edit,
+    built,
+    read,
+    resource,
+    resources,
+    serialization,
+    signed_again,
+)
+
 
 @pytest.mark.parametrize(
     ("edit", "reason"),
@@ -95,3 +106,160 @@ def test_members_of_others_are_ignored() -> None:
     assert read(more).release is None
 
 
+def shards(*labels: str) -> Edit:
+    """List these shards; the names of empty files go."""
+
+    def edit(document: dict[str, Any]) -> None:
+        resources(*labels)(document)
+        document["subject"][0].pop("annotations", None)
+
+    return edit
+
+
+@pytest.mark.parametrize(
+    ("labels", "names"),
+    [
+        (["w:0:10", "w:10:20"], ("w",)),
+        (["w:10:11", "w:0:10"], ("w",)),
+        (["w:0:3"], ("w",)),
+        (["a:b:0:1", "a:0:10"], ("a", "a:b")),
+        (["0:0:0:1"], ("0:0",)),
+        (["w:0:10", "w:10:20", "v:0:1"], ("v", "w")),
+    ],
+    ids=range(6),
+)
+def test_shards(labels: list[str], names: tuple[str, ...]) -> None:
+    """Ranges in any order make whole files; only the last two numbers of a label count."""
+    manifest = read(shards(*labels), SHARDS).manifest
+    assert manifest.names == names
+    assert [each.label for each in manifest.resources] == labels
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        ["w"],
+        ["w:0"],
+        [":0:1"],
+        ["w:0:"],
+        ["w:a:b"],
+        ["w:0:0"],
+        ["w:5:3"],
+        ["w:00:1"],
+        ["w:0:01"],
+        ["w:+0:1"],
+        ["w: 0:1"],
+        ["w:0:1 "],
+        ["w:0:1\n"],
+        ["w:-1:1"],
+        ["w:0:1_0"],
+        ["w:\u0660:\u0661"],
+        ["w:0:11"],
+        ["w:1:2"],
+        ["w:10:20"],
+        ["w:0:5", "w:5:10"],
+        ["w:0:5", "w:10:20"],
+        ["w:0:10", "w:20:30"],
+        ["w:0:10", "w:9:19"],
+        ["w:0:10", "w:0:10"],
+        ["w:0:10", "w:0:5"],
+        ["w:0:9223372036854775808"],
+        ["w:0:99999999999999999999"],
+        ["w:0:1", "w/x:0:1"],
+        ["../w:0:1"],
+    ],
+    ids=range(29),
+)
+def test_bad_shards(labels: list[str]) -> None:
+    """Gaps, overlaps, doubles, empty ranges and other spellings of numbers are refused."""
+    with pytest.raises(BundleFormatError):
+        read(shards(*labels), SHARDS, profile=OMS)
+
+
+@pytest.mark.parametrize("size", [0, -1, True, "10", None, 1.5, 2**63, 1e300, [10]], ids=range(9))
+def test_bad_shard_sizes(size: object) -> None:
+    """A shard size is a positive whole number that a file can have."""
+    with pytest.raises(BundleFormatError, match="shard_size must be"):
+        read(serialization(shard_size=size), SHARDS)
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        serialization(shard_size=10.0),
+        resource(algorithm="sha256-sharded-10"),
+        lambda d: d["predicate"]["resources"].reverse(),
+        lambda d: (
+            d["predicate"]["serialization"].update(hash_type="blake2"),
+            [
+                each.update(algorithm="blake2b-sharded-10", digest="ab" * 64)
+                for each in d["predicate"]["resources"]
+            ],
+        ),
+    ],
+    ids=["float", "algorithm", "order", "blake2"],
+)
+def test_known_deviations(edit: Edit) -> None:
+    """What the reference writes against the text is read, and can be refused by a profile."""
+
+    def without_annotation(document: dict[str, Any]) -> None:
+        document["subject"][0].pop("annotations")
+        edit(document)
+
+    manifest = read(without_annotation, SHARDS).manifest
+    assert (type(manifest.layout.shard_size), manifest.layout.shard_size) == (int, 10)
+    with pytest.raises((BundleFormatError, UnsupportedBundleError)):
+        read(without_annotation, SHARDS, profile=BY_THE_TEXT)
+
+
+@pytest.mark.parametrize(
+    "algorithm", ["sha256-sharded-11", "sha256-sharded-10.0", "sha256-sharded-", "blake2b"]
+)
+def test_deviations_that_nobody_makes(algorithm: str) -> None:
+    """The tolerance is exact: another size in the algorithm's name is a contradiction."""
+    with pytest.raises(BundleFormatError, match="hash_type is sha256"):
+        read(resource(algorithm=algorithm), SHARDS)
+
+
+def test_the_root_digest_is_checked_in_the_listed_order() -> None:
+    """The reference sorts by components, which gives another root for the same tree."""
+    document = built()
+    document["predicate"]["resources"].reverse()
+    with pytest.raises(BundleFormatError, match="root digest"):
+        parse_statement(json.dumps(document).encode(), profile=OMS)
+    assert parse_statement(signed_again(document), profile=OMS).manifest.names == FILES.names
+
+
+def test_a_single_file_named_as_the_root() -> None:
+    """The reference names it ".": it gets its own name, or keeps the dot if that is not known."""
+    dot = resources(".")
+    assert read(dot, single_file_name="w.bin").manifest.names == ("w.bin",)
+    assert read(dot, single_file_name="w.bin").manifest.single_file
+    assert read(dot, single_file=True).manifest.names == (".",)
+    for profile, options in [(STRICT, {}), (BY_THE_TEXT, {"single_file_name": "w.bin"})]:
+        with pytest.raises(BundleFormatError, match="lists the name"):
+            read(dot, profile=profile, **options)
+    with pytest.raises(BundleFormatError, match="lists the name"):
+        read(resources(".", "a"), single_file_name="w.bin")
+
+
+def test_a_single_file_in_shards_named_as_the_root() -> None:
+    """The same for shards, whose label then starts with the dot."""
+    manifest = read(shards(".:0:10", ".:10:11"), SHARDS, single_file_name="w").manifest
+    assert [each.label for each in manifest.resources] == ["w:0:10", "w:10:11"]
+
+
+def test_a_single_file_by_its_name() -> None:
+    """The text wants the base name; it is kept, whatever the file is called now."""
+    assert read(resources("old.bin"), single_file_name="new.bin").manifest.names == ("old.bin",)
+
+
+@pytest.mark.parametrize("profile", [STRICT, OMS], ids=["strict", "oms"])
+def test_portable_names(profile: Profile) -> None:
+    """Names that only some systems have are for the profile to judge."""
+    for name in ("con", "a ", "a\\b", "a\nb", "a\u202eb"):
+        if profile.portable_names:
+            with pytest.raises(BundleFormatError, match="lists the name"):
+                read(resources(name), profile=profile)
+        else:
+            assert read(resources(name), profile=profile).manifest.names == (name,)

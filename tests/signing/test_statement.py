@@ -1,8 +1,6 @@
 import json
-from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta, timezone
-from hashlib import sha256
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -10,19 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
-from referencing import Registry, Resource as SchemaResource
+from referencing import Registry
+from referencing import Resource as SchemaResource
 
-from modelsec.errors import (
-    BundleFormatError,
-    ConfigurationError,
-    UnsupportedBundleError,
-    VerificationError,
-)
-from modelsec.signing.bundle import OMS_PREDICATE, OWN_PREDICATE, write_bundle
+from modelsec.errors import BundleFormatError, ConfigurationError, VerificationError
+from modelsec.signing.bundle import OWN_PREDICATE, write_bundle
 from modelsec.signing.manifest import Layout, Manifest, Resource
 from modelsec.signing.profile import OMS, STRICT
 from modelsec.signing.receipt import Release
-from modelsec.signing.statement import Statement, build_statement, parse_statement
+from modelsec.signing.statement import build_statement, parse_statement
+from tests.support.statements import BY_THE_TEXT, FILES, RELEASE, SHARDS, built, digest
+
 
 @pytest.mark.parametrize("manifest", [FILES, SHARDS], ids=["files", "shards"])
 @pytest.mark.parametrize("release", [None, RELEASE, Release("x")], ids=["none", "full", "name"])

@@ -17,7 +17,8 @@ OK, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 3, 130
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
-    options = build_parser().parse_args(arguments)
+    words = sys.argv[1:] if arguments is None else arguments
+    options = build_parser(next(iter(words), None)).parse_args(words)
     try:
         # Imported on use: --help and --version work without the extra, scans start at once.
         command = import_module(f"modelsec.cli.{options.command}")
@@ -36,22 +37,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return INTERRUPTED
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """Return the parser of all commands."""
-    from modelsec.cli import (  # noqa: PLC0415 - they need this module's exit codes
-        convert,
-        digest,
-        keygen,
-        sign,
-        verify,
-    )
-
+def build_parser(command: str | None = None) -> argparse.ArgumentParser:
+    """Return the parser of all commands, or sooner that of the one which is wanted."""
     parser = argparse.ArgumentParser(
         prog="modelsec", description="Security of machine-learning models in production."
     )
     parser.add_argument("--version", action="version", version=f"modelsec {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    wanted = (command,) if command in COMMANDS else COMMANDS
+    for name in wanted:
+        if name in _PARSERS:
+            _PARSERS[name](commands)
+        else:
+            import_module(f"modelsec.cli.{name}").add_parser(commands)
+    return parser
 
+
+def _add_demo(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     demo = commands.add_parser(
         "demo",
         help="see the library at work on simulated traffic",
@@ -62,6 +64,8 @@ def build_parser() -> argparse.ArgumentParser:
         "--save", metavar="FILE", help="also write the traffic as JSON lines, for modelsec replay"
     )
 
+
+def _add_replay(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     replay = commands.add_parser(
         "replay",
         help="judge recorded traffic",
@@ -89,11 +93,6 @@ def build_parser() -> argparse.ArgumentParser:
     replay.add_argument(
         "--skip-bad", action="store_true", help="exit with 0 although lines were bad"
     )
-
-    _add_scan(commands)
-    for command in (convert, sign, verify, digest, keygen):
-        command.add_parser(commands)
-    return parser
 
 
 def _add_scan(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -146,3 +145,18 @@ def _add_scan(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     scan.add_argument(
         "--timeout", type=float, metavar="SECONDS", help="CPU seconds for a file (default 60)"
     )
+
+
+# These three import what only they need when they run; the others have their parsers beside them.
+_PARSERS = {"demo": _add_demo, "replay": _add_replay, "scan": _add_scan}
+COMMANDS = (
+    "demo",
+    "replay",
+    "scan",
+    "convert",
+    "sign",
+    "verify",
+    "digest",
+    "keygen",
+)
+"""In the order in which help lists them."""

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelsec.cli import OK
+from modelsec.errors import printable
 
 if TYPE_CHECKING:
     from modelsec.provenance import Conversion
@@ -80,8 +81,6 @@ def _policy(layers: list[str]) -> "Policy | None":
 
 
 def _text(done: "Conversion") -> str:
-    from modelsec.scanning.finding import printable  # noqa: PLC0415 - idem
-
     lines = [
         f"{printable(done.source, 500)} ({done.source_format}) -> {printable(done.target, 500)}",
         f"{len(done.tensors):,} tensors, {done.target_bytes:,} bytes, read back and equal",

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from modelsec.cli import OK
+from modelsec.errors import printable
 
 if TYPE_CHECKING:
     from modelsec.signing.digest_cache import DigestCache
@@ -142,6 +143,4 @@ def _document(found: "Survey", excluded: tuple[str, ...], *, files: bool) -> dic
 
 
 def _printable(name: str) -> str:
-    from modelsec.scanning.finding import printable  # noqa: PLC0415 - not needed for --help
-
     return printable(name, _NAME_LIMIT)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from modelsec.cli import OK
 from modelsec.cli.ignored import relative_paths
 from modelsec.cli.moments import moment
-from modelsec.errors import ConfigurationError
+from modelsec.errors import ConfigurationError, printable
 
 if TYPE_CHECKING:
     from modelsec.signing import Release, Signed
@@ -154,8 +154,6 @@ def _with_secret(options: Namespace) -> int:
 
 
 def _text(signed: "Signed") -> str:
-    from modelsec.scanning.finding import printable  # noqa: PLC0415 - not needed for --help
-
     count = len(signed.manifest.names)
     lines = [
         f"{printable(str(signed.bundle), 500)}: {count:,} file{'s' * (count != 1)} signed",

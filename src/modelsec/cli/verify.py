@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from modelsec.cli import OK
 from modelsec.cli.ignored import relative_paths
 from modelsec.cli.moments import moment
-from modelsec.errors import ConfigurationError
+from modelsec.errors import ConfigurationError, printable
 
 if TYPE_CHECKING:
     from argparse import _ArgumentGroup as _Group
@@ -200,8 +200,6 @@ def _trust(options: Namespace) -> "list[Trust]":
 
 
 def _text(verification: "Verification") -> str:
-    from modelsec.scanning.finding import printable  # noqa: PLC0415 - not needed for --help
-
     count = len(verification.files)
     part = " (only these)" if verification.partial else ""
     lines = [

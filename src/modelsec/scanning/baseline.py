@@ -23,9 +23,9 @@ from datetime import date, datetime
 from pathlib import Path
 from types import MappingProxyType
 
-from modelsec.errors import ConfigurationError, shown
+from modelsec.errors import ConfigurationError, printable, shown
 from modelsec.files import atomic_text
-from modelsec.scanning.finding import Coverage, Finding, Rule, Verdict, printable
+from modelsec.scanning.finding import Coverage, Finding, Rule, Verdict
 from modelsec.scanning.report import ScanReport, TreeReport
 
 EXPIRED = Rule(

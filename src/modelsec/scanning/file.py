@@ -9,10 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from modelsec.errors import ConfigurationError, MalformedArtifactError, UnsafeArtifactError, shown
+from modelsec.errors import (
+    ConfigurationError,
+    MalformedArtifactError,
+    UnsafeArtifactError,
+    printable,
+    shown,
+)
 from modelsec.files import regular_file
 from modelsec.scanning.engine import MALFORMED, Outcome, examine
-from modelsec.scanning.finding import Coverage, Finding, Rule, Verdict, printable
+from modelsec.scanning.finding import Coverage, Finding, Rule, Verdict
 from modelsec.scanning.limits import MIB, Budget, Limits
 from modelsec.scanning.part import Part, Siblings
 from modelsec.scanning.policy import Policy, default_policy

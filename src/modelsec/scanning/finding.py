@@ -8,7 +8,7 @@ policy's permission was met *and* nothing was left unread.
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-_EVIDENCE = 120
+from modelsec.errors import printable
 
 
 class Verdict(StrEnum):
@@ -161,20 +161,3 @@ class Finding:
             "reference": self.rule.reference,
             "remedy": self.rule.remedy,
         }
-
-
-def printable(text: str | bytes, limit: int = _EVIDENCE) -> str:
-    """Return text that is safe to print anywhere: ASCII, escaped, at most ``limit`` characters."""
-    if isinstance(text, bytes):
-        text = text[: limit + 1].decode("latin-1")
-    shortened = text[: limit + 1]
-    escaped = "".join(
-        # A report is read in terminals and in web pages: no control, bidi or homograph tricks.
-        character
-        if " " <= character <= "~"
-        else character.encode("unicode_escape").decode()
-        if not "\ud800" <= character <= "\udfff"
-        else f"\\u{ord(character):04x}"
-        for character in shortened
-    )
-    return escaped if len(escaped) <= limit else escaped[: limit - 3] + "..."

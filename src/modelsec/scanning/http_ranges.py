@@ -16,8 +16,7 @@ from http import HTTPStatus
 from http.client import HTTPException, HTTPResponse, RemoteDisconnected
 from urllib.parse import SplitResult, quote, urljoin, urlsplit
 
-from modelsec.errors import ArtifactError, ConfigurationError, MalformedArtifactError
-from modelsec.scanning.finding import printable
+from modelsec.errors import ArtifactError, ConfigurationError, MalformedArtifactError, printable
 from modelsec.scanning.http_connection import Connection
 
 REDIRECTS = 5

@@ -8,8 +8,9 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from modelsec.errors import printable
 from modelsec.scanning.baseline import toml_string
-from modelsec.scanning.finding import Verdict, printable
+from modelsec.scanning.finding import Verdict
 from modelsec.scanning.policy import OPERATIONS, Policy, default_policy, parse_layer
 from modelsec.scanning.report import ScanReport
 

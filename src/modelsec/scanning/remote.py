@@ -15,8 +15,8 @@ from importlib import import_module
 from typing import Any, Protocol
 from urllib.parse import quote
 
-from modelsec.errors import ConfigurationError
-from modelsec.scanning.finding import Finding, Rule, Verdict, printable
+from modelsec.errors import ConfigurationError, printable
+from modelsec.scanning.finding import Finding, Rule, Verdict
 from modelsec.scanning.http_ranges import (
     HttpRanges,
     Network,

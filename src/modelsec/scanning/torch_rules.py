@@ -12,10 +12,9 @@ from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass
 from typing import BinaryIO, Final
 
-from modelsec.errors import ArtifactError
+from modelsec.errors import ArtifactError, printable
 from modelsec.scanning.containers import zip as zip_reader
 from modelsec.scanning.file import open_source
-from modelsec.scanning.finding import printable
 from modelsec.scanning.formats.torch_legacy import is_magic
 from modelsec.scanning.limits import Budget, Limits
 from modelsec.scanning.part import Identified, NotThisFormat, Part

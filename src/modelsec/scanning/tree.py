@@ -22,10 +22,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
-from modelsec.errors import ConfigurationError
+from modelsec.errors import ConfigurationError, printable
 from modelsec.scanning.engine import PARSER_ERROR
 from modelsec.scanning.file import scan
-from modelsec.scanning.finding import Coverage, Finding, Rule, Verdict, printable
+from modelsec.scanning.finding import Coverage, Finding, Rule, Verdict
 from modelsec.scanning.limits import Limits
 from modelsec.scanning.policy import Policy, default_policy
 from modelsec.scanning.report import ScanReport, TreeReport

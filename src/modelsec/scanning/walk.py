@@ -9,7 +9,8 @@ import stat
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from modelsec.scanning.finding import Finding, Rule, Verdict, printable
+from modelsec.errors import printable
+from modelsec.scanning.finding import Finding, Rule, Verdict
 
 LEAVES = Rule(
     "MS-DIR-001",

@@ -177,7 +177,7 @@ class Authentication:
             if not same_files or other.statement.release != first.release:
                 one, two = (shown_path(each.bundle.name) for each in (authentic[0], other))
                 raise SignatureMismatchError(
-                    f"the signatures {one} and {two} are right, but for different models or releases"
+                    f"{one} and {two} are right signatures, but not for the same model and release"
                 )
 
     def _check_release(self, release: Release | None, tree_digest: str, now: datetime) -> None:

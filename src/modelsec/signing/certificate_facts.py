@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 from modelsec.errors import (
     BundleFormatError,
     ConfigurationError,
-    UnsupportedBundleError,
     VerificationError,
     shown,
 )
@@ -84,7 +83,6 @@ def read_der(data: bytes) -> CertificateFacts:
 
     Raises:
         BundleFormatError: it is no certificate, or longer than 64 KiB.
-        UnsupportedBundleError: it uses what this reader does not know.
         ConfigurationError: the extra `signing` is not installed.
     """
     if len(data) > MAX_CERTIFICATE_BYTES:
@@ -138,16 +136,10 @@ def issued(child: CertificateFacts, issuer: CertificateFacts) -> bool:
 def _readable() -> Iterator[None]:
     """Turn whatever reading a certificate raises into one of our errors."""
     require_cryptography()
-    from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415 - an extra
-
     try:
         yield
     except VerificationError:
         raise
-    except UnsupportedAlgorithm as error:
-        raise UnsupportedBundleError(
-            f"a certificate uses what this verifier does not know: {error}"
-        ) from error
     # ValueError, TypeError, x509.DuplicateExtension, ..., and warnings that were made errors.
     except Exception as error:
         raise BundleFormatError(f"a certificate cannot be read: {shown(str(error))}") from error

@@ -156,27 +156,22 @@ class TrustedIdentity:
         """Have certificate, log entry, identity and signature judged; raise if one is refused."""
         verifier = self._verifier()
         from cryptography.hazmat.primitives.serialization import Encoding  # noqa: PLC0415 - extra
-        from sigstore.errors import Error  # noqa: PLC0415 - as in _verifier
-        from sigstore.models import Bundle as SigstoreBundle  # noqa: PLC0415 - as above
+        from sigstore.models import Bundle as SigstoreBundle  # noqa: PLC0415 - as in _verifier
 
         policy = _Remembering(self._policy())
+        # Errors of sigstore, pydantic, cryptography, rfc3161_client, ...: each is a refusal.
         try:
             read = SigstoreBundle.from_json(bundle.raw)
-            kind, payload = verifier.verify_dsse(read, policy)
             der = read.signing_certificate.public_bytes(Encoding.DER)
-        except Error as error:
-            if policy.refusal is not None:
-                raise UntrustedSignerError(
-                    f"the keyless certificate is of another signer or issuer: {policy.refusal}"
-                ) from error
-            raise UntrustedSignerError(
-                f"Sigstore does not vouch for the keyless signature: {error}"
-            ) from error
-        # Errors of pydantic, cryptography, rfc3161_client, ...: all of them about the bundle.
         except Exception as error:
             raise BundleFormatError(
-                f"Sigstore cannot read the keyless material: {shown(str(error))}"
+                f"Sigstore cannot read the keyless bundle: {shown(str(error))}"
             ) from error
+        try:
+            kind, payload = verifier.verify_dsse(read, policy)
+        except Exception as error:
+            reason = policy.refusal or f"Sigstore does not vouch for it: {shown(str(error))}"
+            raise UntrustedSignerError(f"the keyless signature is refused: {reason}") from error
         if (kind, payload, der) != (PAYLOAD_TYPE, bundle.payload, leaf.der):
             raise BundleFormatError(
                 "Sigstore read another payload or certificate from the bundle than this verifier"
@@ -226,7 +221,7 @@ class _Remembering:
         try:
             self._policy.verify(cert)
         except Exception as error:
-            self.refusal = shown(str(error))
+            self.refusal = f"it is of another signer or issuer: {shown(str(error))}"
             raise
 
 

@@ -7,6 +7,7 @@ waits for answers: progress is told there, and an exception in it (an interrupt 
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from queue import SimpleQueue
 from typing import Generic, TypeAlias, TypeVar
 
@@ -57,17 +58,20 @@ class _Crew(Generic[Job]):
         finally:
             self._stop.set()
             for thread in crew:
-                thread.join()
+                # One that an interrupt met before it began ends as soon as it does.
+                with suppress(RuntimeError):
+                    thread.join()
 
     def _start(self, crew: list[threading.Thread], threads: int) -> None:
         for number in range(threads):
             thread = threading.Thread(target=self._labour, name=f"modelsec-hash-{number}")
+            crew.append(thread)
             try:
                 thread.start()
             except RuntimeError:
                 # The system gives no more threads; those that run do all the work.
+                crew.pop()
                 break
-            crew.append(thread)
         if not crew:
             self._labour()
 

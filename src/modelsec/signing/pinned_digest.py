@@ -86,7 +86,7 @@ class PinnedDigest:
         now = self._clock()
         if now.tzinfo is None:
             raise ConfigurationError("the verification time needs a time zone, e.g. datetime.UTC")
-        with open_tree(Path(path), profile=self._profile) as tree:
+        with open_tree(path, profile=self._profile) as tree:
             manifest = self._file(tree) if tree.single_file else self._directory(tree)
         return Claim(
             path=Path(path),

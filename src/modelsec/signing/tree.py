@@ -209,6 +209,7 @@ def open_tree(  # noqa: PLR0913 - what to open, and options by keyword
     """
     where = _as_path(path)
     _check_arguments(profile, ignore_paths, max_entries, allow_symlinks=allow_symlinks)
+    places = _places(bundles)
     real = _real_path(where, profile)
     try:
         status = os.lstat(real)
@@ -223,7 +224,7 @@ def open_tree(  # noqa: PLR0913 - what to open, and options by keyword
     rules = Rules(
         profile=profile,
         excluded=frozenset([*DEFAULT_EXCLUDED, *ignore_paths]),
-        bundles=_places(bundles),
+        bundles=places,
         links=allow_symlinks,
         real_root=real,
         max_entries=max_entries,

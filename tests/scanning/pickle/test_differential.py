@@ -12,8 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from modelsec.errors import printable
 from modelsec.scanning import ScanReport, scan
-from modelsec.scanning.finding import printable
 from tests.scanning.support import assembler as asm
 
 ORACLE = Path(__file__).with_name("oracle.py")

@@ -15,8 +15,8 @@ compared with a list, so that a model is never called complete.
 from collections.abc import Iterator
 from itertools import islice
 
-from modelsec.errors import ArtifactError, UnsupportedFormatError
-from modelsec.scanning.finding import Finding, Rule, Verdict, printable
+from modelsec.errors import ArtifactError, UnsupportedFormatError, printable
+from modelsec.scanning.finding import Finding, Rule, Verdict
 from modelsec.scanning.formats.protobuf import BYTES, VARINT, Reader
 from modelsec.scanning.formats.protobuf_schema import Message, Shape, Unknown, schema, walk
 from modelsec.scanning.part import NotThisFormat, Observation, Part, Span

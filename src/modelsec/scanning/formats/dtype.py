@@ -16,8 +16,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from modelsec.errors import MalformedArtifactError, ResourceLimitError
-from modelsec.scanning.finding import printable
+from modelsec.errors import MalformedArtifactError, ResourceLimitError, printable
 
 MAX_BYTES = (1 << 63) - 1
 """No array is larger: numpy counts in signed 64-bit integers."""

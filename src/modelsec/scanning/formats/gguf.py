@@ -24,8 +24,8 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from modelsec.errors import MalformedArtifactError, UnsupportedFormatError
-from modelsec.scanning.finding import Finding, Rule, Verdict, printable
+from modelsec.errors import MalformedArtifactError, UnsupportedFormatError, printable
+from modelsec.scanning.finding import Finding, Rule, Verdict
 from modelsec.scanning.formats import jinja
 from modelsec.scanning.formats.gguf_cursor import Cursor
 from modelsec.scanning.formats.gguf_types import ARRAY, BLOCKS, SCALARS, STRING, UINT32

@@ -3,7 +3,8 @@
 import re
 from collections.abc import Iterable, Iterator
 
-from modelsec.scanning.finding import Finding, Rule, Verdict, printable
+from modelsec.errors import printable
+from modelsec.scanning.finding import Finding, Rule, Verdict
 from modelsec.scanning.formats.jinja_flow import BUILT, Flow, nodes
 from modelsec.scanning.formats.jinja_names import (
     FILTERS,

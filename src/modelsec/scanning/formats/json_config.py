@@ -26,8 +26,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
-from modelsec.errors import ArtifactError, MalformedArtifactError
-from modelsec.scanning.finding import Finding, printable
+from modelsec.errors import ArtifactError, MalformedArtifactError, printable
+from modelsec.scanning.finding import Finding
 from modelsec.scanning.formats import encoded, json_text
 from modelsec.scanning.formats.json_keys import (
     KEYS,

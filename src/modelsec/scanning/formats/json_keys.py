@@ -9,7 +9,8 @@ import base64
 import re
 from collections.abc import Callable, Iterator
 
-from modelsec.scanning.finding import Finding, Verdict, printable
+from modelsec.errors import printable
+from modelsec.scanning.finding import Finding, Verdict
 from modelsec.scanning.formats import jinja, json_text
 from modelsec.scanning.formats.json_names import LIBRARIES, is_dotted, is_honest, power
 from modelsec.scanning.formats.json_rules import (

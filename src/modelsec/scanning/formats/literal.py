@@ -9,8 +9,12 @@ import re
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from modelsec.errors import MalformedArtifactError, ResourceLimitError, UnsupportedFormatError
-from modelsec.scanning.finding import printable
+from modelsec.errors import (
+    MalformedArtifactError,
+    ResourceLimitError,
+    UnsupportedFormatError,
+    printable,
+)
 
 Literal: TypeAlias = "str | int | bool | tuple[Literal, ...] | list[Literal] | LiteralDict | None"
 LiteralDict: TypeAlias = "dict[str, Literal]"

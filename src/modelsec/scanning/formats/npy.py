@@ -25,8 +25,9 @@ from modelsec.errors import (
     MalformedArtifactError,
     ResourceLimitError,
     UnsupportedFormatError,
+    printable,
 )
-from modelsec.scanning.finding import Rule, Verdict, printable
+from modelsec.scanning.finding import Rule, Verdict
 from modelsec.scanning.formats.dtype import (
     ArrayType,
     ShapeOverflowError,

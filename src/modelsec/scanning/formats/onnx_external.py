@@ -10,8 +10,8 @@ pass a link; offset and length must lie within the file.
 import re
 from collections.abc import Iterator
 
-from modelsec.errors import UnsafeArtifactError
-from modelsec.scanning.finding import Finding, Rule, Verdict, printable
+from modelsec.errors import UnsafeArtifactError, printable
+from modelsec.scanning.finding import Finding, Rule, Verdict
 from modelsec.scanning.formats.onnx_schema import (
     DATA_LOCATION,
     EXTERNAL_DATA,

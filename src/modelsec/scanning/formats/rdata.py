@@ -22,8 +22,8 @@ data later.
 from collections import Counter
 from collections.abc import Iterator
 
-from modelsec.errors import MalformedArtifactError, ResourceLimitError
-from modelsec.scanning.finding import Finding, Rule, Verdict, printable
+from modelsec.errors import MalformedArtifactError, ResourceLimitError, printable
+from modelsec.scanning.finding import Finding, Rule, Verdict
 from modelsec.scanning.formats.cursor import Cursor
 from modelsec.scanning.formats.rdata_stream import Stream, opened
 from modelsec.scanning.limits import Budget

@@ -22,8 +22,8 @@ from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeGuard
 
-from modelsec.errors import ArtifactError, MalformedArtifactError
-from modelsec.scanning.finding import Finding, Rule, Verdict, printable
+from modelsec.errors import ArtifactError, MalformedArtifactError, printable
+from modelsec.scanning.finding import Finding, Rule, Verdict
 from modelsec.scanning.formats import json_text
 from modelsec.scanning.part import NotThisFormat, Observation, Part, Span
 

@@ -23,8 +23,8 @@ import re
 from collections.abc import Callable, Iterator
 from itertools import islice
 
-from modelsec.errors import ArtifactError, ResourceLimitError
-from modelsec.scanning.finding import Finding, Rule, Verdict, printable
+from modelsec.errors import ArtifactError, ResourceLimitError, printable
+from modelsec.scanning.finding import Finding, Rule, Verdict
 from modelsec.scanning.formats.protobuf import BYTES, VARINT, Reader, varint
 from modelsec.scanning.formats.protobuf_schema import Message, Unknown, walk
 from modelsec.scanning.formats.tensorflow_files import climbs, plain

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from modelsec.errors import ResourceLimitError
-from modelsec.scanning.finding import Finding, Rule, Verdict, printable
+from modelsec.errors import ResourceLimitError, printable
+from modelsec.scanning.finding import Finding, Rule, Verdict
 from modelsec.scanning.formats.protobuf import BYTES, Range, Reader
 from modelsec.scanning.formats.protobuf_schema import Message
 from modelsec.scanning.formats.tensorflow_files import CALLS, FLOW, Flow, Node

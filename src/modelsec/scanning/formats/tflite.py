@@ -19,8 +19,8 @@ What is not: shapes and types, whether indices of tensors are right, the options
 
 from collections.abc import Iterator
 
-from modelsec.errors import ArtifactError, MalformedArtifactError, UnsafeArtifactError
-from modelsec.scanning.finding import Finding, Rule, Verdict, printable
+from modelsec.errors import ArtifactError, MalformedArtifactError, UnsafeArtifactError, printable
+from modelsec.scanning.finding import Finding, Rule, Verdict
 from modelsec.scanning.formats.flatbuffer import Flat, Table, walk
 from modelsec.scanning.formats.tensorflow_operators import FILES, REFUSED
 from modelsec.scanning.formats.tflite_operators import BUILTIN

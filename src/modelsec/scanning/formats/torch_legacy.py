@@ -9,8 +9,8 @@ literal: one that is the result of a call has already been executed.
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final
 
-from modelsec.errors import MalformedArtifactError
-from modelsec.scanning.finding import Rule, Verdict, printable
+from modelsec.errors import MalformedArtifactError, printable
+from modelsec.scanning.finding import Rule, Verdict
 from modelsec.scanning.formats.torch_storages import BAD_STORAGE, MISSING_STORAGE, Storages
 from modelsec.scanning.part import Identified, Observation, Part, Span
 from modelsec.scanning.pickle.values import Container, Value

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-from modelsec.scanning.finding import Rule, Verdict, printable
+from modelsec.errors import printable
+from modelsec.scanning.finding import Rule, Verdict
 from modelsec.scanning.part import Observation
 from modelsec.scanning.pickle.values import Container, Global, PersistentId, Value
 

@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING
 
-from modelsec.errors import ArtifactError, MalformedArtifactError
+from modelsec.errors import ArtifactError, MalformedArtifactError, printable
 from modelsec.scanning.containers.archive import Archive, Member, Taken
-from modelsec.scanning.finding import Rule, Verdict, printable
+from modelsec.scanning.finding import Rule, Verdict
 from modelsec.scanning.formats.torch_storages import BAD_STORAGE, MISSING_STORAGE, Storages
 from modelsec.scanning.part import Identified, Observation, Part, Reader
 from modelsec.scanning.source import Slice

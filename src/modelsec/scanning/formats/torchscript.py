@@ -11,9 +11,9 @@ Not checked: the bytecode of mobile archives, and what an operator of another li
 import re
 from collections.abc import Iterator, Mapping
 
-from modelsec.errors import MalformedArtifactError
+from modelsec.errors import MalformedArtifactError, printable
 from modelsec.scanning.containers.archive import Member, Taken
-from modelsec.scanning.finding import Finding, Rule, Verdict, printable
+from modelsec.scanning.finding import Finding, Rule, Verdict
 from modelsec.scanning.part import Identified, Observation, Part, Span
 
 DANGEROUS_OPERATOR = Rule(

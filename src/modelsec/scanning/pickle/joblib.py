@@ -12,8 +12,8 @@ Versions up to 0.9 name sibling files instead, which the loader opens.
 from collections.abc import Callable, Iterator
 from math import prod
 
-from modelsec.errors import MalformedArtifactError, UnsafeArtifactError
-from modelsec.scanning.finding import Rule, Verdict, printable
+from modelsec.errors import MalformedArtifactError, UnsafeArtifactError, printable
+from modelsec.scanning.finding import Rule, Verdict
 from modelsec.scanning.formats.dtype import ArrayType
 from modelsec.scanning.part import Observation, Part
 from modelsec.scanning.pickle.array_arguments import array_type

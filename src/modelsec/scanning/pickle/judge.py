@@ -2,7 +2,8 @@
 
 import re
 
-from modelsec.scanning.finding import Finding, Rule, printable
+from modelsec.errors import printable
+from modelsec.scanning.finding import Finding, Rule
 from modelsec.scanning.part import Observation, Part, Permitted
 from modelsec.scanning.pickle import opcodes as op
 from modelsec.scanning.pickle import rules

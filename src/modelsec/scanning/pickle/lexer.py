@@ -11,8 +11,7 @@ boundary, nest, or pass the end of data, and no honest writer produces one (CPyt
 import struct
 from collections.abc import Callable, Iterator
 
-from modelsec.errors import MalformedArtifactError
-from modelsec.scanning.finding import printable
+from modelsec.errors import MalformedArtifactError, printable
 from modelsec.scanning.limits import Budget
 from modelsec.scanning.pickle import literals, runs
 from modelsec.scanning.pickle import opcodes as op

@@ -9,8 +9,7 @@ import _compat_pickle
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, cast
 
-from modelsec.errors import MalformedArtifactError, ResourceLimitError
-from modelsec.scanning.finding import printable
+from modelsec.errors import MalformedArtifactError, ResourceLimitError, printable
 from modelsec.scanning.limits import Budget
 from modelsec.scanning.pickle import opcodes as op
 from modelsec.scanning.pickle import runs
