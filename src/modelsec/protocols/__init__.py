@@ -1,6 +1,7 @@
 """What users implement: small protocols, and the plain data that crosses them.
 
 * :class:`Clock`, :class:`EventSink`: injected surroundings.
+* :class:`KeyWrapper`: where the keys that encrypt other keys live.
 * :class:`SignalScorer` with its features (:class:`Ring`, :class:`Gaps`, :class:`Total`,
   :class:`Peak`, :class:`Distinct`): one signal of the theft detector.
 * :class:`Store`, :class:`AsyncStore` with their operations: where per-account state lives.
@@ -16,6 +17,7 @@ from modelsec.protocols.features import (
     Ring,
     Total,
 )
+from modelsec.protocols.keys import KeyWrapper
 from modelsec.protocols.request import Fingerprints, InferenceRequest
 from modelsec.protocols.scorer import Signal, SignalScorer, Window
 from modelsec.protocols.store import (
@@ -44,6 +46,7 @@ __all__ = [
     "Forget",
     "Gaps",
     "InferenceRequest",
+    "KeyWrapper",
     "Operation",
     "Peak",
     "Recall",

@@ -19,7 +19,8 @@ class Signatory:
         key_id: lowercase hex SHA-256 of the public key (of its PEM text, as OMS hints do); for a
             shared secret a fingerprint of it.
         algorithm: e.g. ``ecdsa-p256-sha256`` or ``ed25519``.
-        identity: the subject or name that was required and found; None if none was required.
+        identity: the subject or name that was required and found; where none was required, the
+            certificate's subject; None for bare keys.
         issuer: who vouches for the identity; None for bare keys.
         compatibility: the signature fits only the text encoding of OMS 0.2.0.
     """

@@ -4,5 +4,13 @@ from modelsec.testing.clock import FakeClock
 from modelsec.testing.scorer_kit import check_scorer
 from modelsec.testing.simulators import SimulatedRequest, simulate_traffic
 from modelsec.testing.store_kit import check_store
+from modelsec.testing.wrapper import check_key_wrapper
 
-__all__ = ["FakeClock", "SimulatedRequest", "check_scorer", "check_store", "simulate_traffic"]
+__all__ = [
+    "FakeClock",
+    "SimulatedRequest",
+    "check_key_wrapper",
+    "check_scorer",
+    "check_store",
+    "simulate_traffic",
+]
