@@ -5,7 +5,7 @@ import os
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -141,25 +141,24 @@ def test_a_link_a_folder_and_a_pipe_are_refused(saved: Path, tmp_path: Path) -> 
         cache_at(tmp_path / "pipe")
 
 
-@pytest.mark.parametrize(
-    "damage",
-    [
-        lambda data: b"",
-        lambda data: data[:10],
-        lambda data: data[:-1],
-        lambda data: data + b"x",
-        lambda data: data[:-104],
-        lambda data: data + data[-104:],
-        lambda data: b"{}",
-        lambda data: b"SQLite format 3\x00" + data,
-        lambda data: data.replace(b"cache 1", b"cache 2"),
-        lambda data: data[:-1] + bytes([data[-1] ^ 1]),
-        lambda data: data[:60] + bytes([data[60] ^ 1]) + data[61:],
-    ],
-)
-def test_a_damaged_file_is_refused(saved: Path, damage: object) -> None:
+DAMAGES: dict[str, Callable[[bytes], bytes]] = {
+    "empty": lambda data: data[:0],
+    "cut heading": lambda data: data[:10],
+    "cut": lambda data: data[:-1],
+    "longer": lambda data: data + b"x",
+    "a record less": lambda data: data[:-104],
+    "a record twice": lambda data: data + data[-104:],
+    "another version": lambda data: data.replace(b"cache 1", b"cache 2"),
+    "another format": lambda data: b"SQLite format 3\x00" + data,
+    "a digest changed": lambda data: data[:-40] + bytes([data[-40] ^ 1]) + data[-39:],
+    "a key changed": lambda data: data[:60] + bytes([data[60] ^ 1]) + data[61:],
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_file_is_refused(saved: Path, damage: str) -> None:
     """It is neither trusted nor silently thrown away: the message says to delete it."""
-    saved.write_bytes(damage(saved.read_bytes()))  # type: ignore[operator]
+    saved.write_bytes(DAMAGES[damage](saved.read_bytes()))
     with pytest.raises(ConfigurationError, match="delete it"):
         cache_at(saved)
 
@@ -236,7 +235,8 @@ def test_many_digests_are_found(path: Path) -> None:
 def test_processes_that_write_at_once_leave_a_whole_file(path: Path) -> None:
     """The last writer wins, and no reader sees half of a file."""
     program = (
-        "import sys; from datetime import *; from modelsec.signing.digest_cache import DigestCache\n"
+        "import sys; from datetime import *\n"
+        "from modelsec.signing.digest_cache import DigestCache\n"
         "for turn in range(20):\n"
         "    cache = DigestCache(sys.argv[1], lambda: datetime(2026, 1, 1, tzinfo=timezone.utc))\n"
         "    cache.put((int(sys.argv[2]), turn, 0, 0, 0), 'sha256', 0, 9, b'd' * 32, cache.now())\n"

@@ -6,6 +6,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from modelsec.errors import (
     UnsafeTreeError,
     UnsupportedBundleError,
 )
-from modelsec.signing import parallel
+from modelsec.signing import parallel, walk
 from modelsec.signing import survey as survey_module
 from modelsec.signing.digest_cache import DigestCache
 from modelsec.signing.manifest import Layout, Manifest
@@ -211,10 +212,10 @@ def test_an_interrupt_ends_all_threads(large: Path, monkeypatch: pytest.MonkeyPa
     """Control-C while the caller waits for its threads."""
     caller = threading.get_ident()
     original = survey_module.hash_descriptor
-    release, once = threading.Event(), threading.Lock()
+    release, both = threading.Event(), threading.Barrier(2)
 
     def interrupted(*arguments: object) -> bytes:
-        if once.acquire(blocking=False):
+        if both.wait(5) == 0:
             signal.pthread_kill(caller, signal.SIGINT)
         release.wait(5)
         return original(*arguments)  # type: ignore[arg-type]
@@ -303,6 +304,29 @@ def test_a_file_that_is_cut_within_one_read_is_named(
     assert caught.value.changed == ("f",)
 
 
+def test_a_file_with_bytes_behind_its_end_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some file systems tell a size of 0 and give bytes: a loader would read them."""
+    file = tmp_path / "f"
+    file.write_bytes(b"x" * 100)
+    os.utime(file, ns=(0, 0))
+    original = walk.identity_of
+
+    def smaller(status: os.stat_result) -> tuple[int, ...]:
+        identity = original(status)
+        return (*identity[:2], 0, *identity[3:])
+
+    with open_tree(file, profile=STRICT) as tree:
+        entry = tree.entries[0]
+        lying = replace(entry, size=0, identity=smaller(file.stat()))  # type: ignore[arg-type]
+        monkeypatch.setattr("modelsec.signing.tree.identity_of", smaller)
+        tree.entries = (lying,)
+        with pytest.raises(DigestMismatchError, match="bytes behind its end") as caught:
+            survey(tree, Layout())
+    assert caught.value.changed == ("f",)
+
+
 @pytest.mark.parametrize("workers", [1, 3])
 def test_a_read_error_names_its_file(
     large: Path, workers: int, monkeypatch: pytest.MonkeyPatch
@@ -385,14 +409,21 @@ def test_shards_of_empty_files_alone_sign_nothing(tmp_path: Path) -> None:
         {"only": "config.json"},
         {"only": []},
         {"only": 3},
+        {"only": [3]},
+        {"only": [["config.json"]]},
+        {"layout": "sha256"},
+        {"layout": None},
         {"layout": Layout("md5")},  # type: ignore[arg-type]
     ],
 )
 def test_wrong_arguments_are_the_callers_fault(model: Path, options: dict[str, object]) -> None:
     """They are refused before a byte is read."""
     layout = options.pop("layout", Layout())
-    with pytest.raises(ConfigurationError):
-        surveyed(model, layout, **options)  # type: ignore[arg-type]
+    with (
+        open_tree(model, profile=STRICT) as tree,
+        pytest.raises(ConfigurationError),
+    ):
+        survey(tree, layout, **options)  # type: ignore[arg-type]
 
 
 def test_links_are_hashed_under_their_own_names(model: Path) -> None:

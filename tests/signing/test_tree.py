@@ -589,6 +589,7 @@ def test_a_file_that_vanishes_while_it_is_listed_is_noticed(
         ({"path": None}, "a path is"),
         ({"path": 3}, "a path is"),
         ({"path": b"model"}, "a path is"),
+        ({"path": "\ud800"}, "no path"),
         ({"path": ""}, "no path"),
         ({"path": "a\0b"}, "no path"),
         ({"path": "/nowhere/at/all"}, "cannot open the model"),

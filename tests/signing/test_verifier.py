@@ -338,9 +338,21 @@ def test_a_refused_model_is_not_remembered(model: Path) -> None:
         verifier(releases=store).verify(model, new.bundle)
     with pytest.raises(DigestMismatchError):
         verifier(releases=store).verify(model, new.bundle, only=["config.json"])
-    verifier(releases=store).verify(model, new.bundle, only=["empty"])
     (model / "config.json").write_bytes(content)
     verifier(releases=store).verify(model, old.bundle)
+
+
+def test_a_release_is_remembered_as_soon_as_part_of_it_is_in_use(model: Path) -> None:
+    """Whoever verifies single files uses them; asking what a bundle claims uses nothing."""
+    store = TrustStore(model.with_name("releases.json"))
+    old = sign(model, KEY, signature=model.with_name("old"), release=Release("churn", serial=6))
+    new = sign(model, KEY, signature=model.with_name("new"), release=Release("churn", serial=7))
+    claim = verifier(releases=store).authenticate(model, new.bundle)
+    verifier(releases=store).verify(model, old.bundle)
+    verifier(releases=store).verify(model, new.bundle, only=["empty"])
+    with pytest.raises(StaleModelError):
+        verifier(releases=store).verify(model, old.bundle)
+    claim.accept()
 
 
 def test_a_release_without_a_serial_cannot_be_remembered(model: Path) -> None:

@@ -1,9 +1,10 @@
 """From bundles to a claim: signatures, trust, threshold, and which model it is."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,7 @@ from modelsec.errors import (
 )
 from modelsec.files import regular_file
 from modelsec.signing.bundle import Bundle, parse_bundle
-from modelsec.signing.claim import Claim
+from modelsec.signing.claim import Claim, nothing
 from modelsec.signing.producer import bundle_path, model_path
 from modelsec.signing.profile import Profile
 from modelsec.signing.receipt import Release, rfc3339
@@ -112,6 +113,7 @@ class Authentication:
                 *self._gaps(release),
                 *refusals,
             ),
+            accept=self._remembering(release, manifest.tree_digest),
         )
 
     def _authentic(
@@ -209,6 +211,13 @@ class Authentication:
                     "needs: have it signed with one"
                 )
             self._releases.admit(release.name, release.serial, tree_digest)
+
+    def _remembering(self, release: Release | None, digest: str) -> Callable[[], None]:
+        """Return what remembers the release: last of all, for a refusal must leave no trace."""
+        memory = self._releases
+        if memory is None or release is None or release.serial is None:
+            return nothing
+        return partial(memory.remember, release.name, release.serial, digest)
 
     def _gaps(self, release: Release | None) -> list[str]:
         gaps = []

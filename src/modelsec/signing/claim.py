@@ -1,6 +1,7 @@
 """What trusted signers say about a model, before a byte of the model is read."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
@@ -9,6 +10,10 @@ from modelsec.signing.manifest import Manifest
 from modelsec.signing.profile import Profile
 from modelsec.signing.receipt import Release
 from modelsec.signing.trust import Signatory
+
+
+def nothing() -> None:
+    """Where no releases are remembered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +29,8 @@ class Claim:
         now: the reference time of this verification (aware, UTC).
         release: which model it is, if the signer said so.
         unchecked: what was not asked for, one sentence each.
+        accept: to be called as soon as bytes of the model were verified and before they are used:
+            remembers the release, where releases are remembered. May raise ``StaleModelError``.
     """
 
     path: Path
@@ -34,6 +41,7 @@ class Claim:
     now: datetime
     release: Release | None = None
     unchecked: tuple[str, ...] = ()
+    accept: Callable[[], None] = field(default=nothing, repr=False, compare=False)
 
 
 class Authenticator(Protocol):

@@ -38,7 +38,6 @@ _RECORD = struct.Struct(">32sq64s")
 """Key, when hashing began (nanoseconds since 1970), digest (padded with zeros)."""
 
 _START = len(_HEADING) + 32
-_MAX_BYTES = _START + MAX_RECORDS * _RECORD.size
 _OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
 _SETTLED_NS = 2_000_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -184,9 +183,12 @@ def _read(path: Path) -> bytes:
     try:
         descriptor = os.open(path, flags)
         try:
-            _refuse_foreign(path, os.fstat(descriptor))
+            status = os.fstat(descriptor)
+            _refuse_foreign(path, status)
+            if status.st_size > _START + MAX_RECORDS * _RECORD.size:
+                raise _damaged(path)
             with os.fdopen(descriptor, "rb", closefd=False) as file:
-                data = file.read(_MAX_BYTES + 1)
+                heading, body = file.read(_START), file.read(status.st_size)
         finally:
             os.close(descriptor)
     except FileNotFoundError:
@@ -196,16 +198,15 @@ def _read(path: Path) -> bytes:
         raise ConfigurationError(
             f"cannot read the digest cache {shown(str(path))}: {reason} (it must not be a link)"
         ) from error
-    body = data[_START:]
-    if (
-        len(data) > _MAX_BYTES
-        or len(body) % _RECORD.size
-        or data[:_START] != _HEADING + hashlib.sha256(body).digest()
-    ):
-        raise ConfigurationError(
-            f"{shown(str(path))} is damaged, or no digest cache of this version: delete it"
-        )
+    if len(body) % _RECORD.size or heading != _HEADING + hashlib.sha256(body).digest():
+        raise _damaged(path)
     return body
+
+
+def _damaged(path: Path) -> ConfigurationError:
+    return ConfigurationError(
+        f"{shown(str(path))} is damaged, or no digest cache of this version: delete it"
+    )
 
 
 def _refuse_foreign(path: Path, status: os.stat_result) -> None:

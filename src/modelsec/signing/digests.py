@@ -84,6 +84,21 @@ def hash_descriptor(  # noqa: PLR0913, PLR0917 - a range, and what it is read wi
     return hasher.digest()
 
 
+def check_end(descriptor: int, end: int) -> None:
+    """Make sure that a file has no byte from ``end`` on, whatever size its file system tells.
+
+    Raises:
+        DigestMismatchError: it has.
+        UnsafeTreeError: it cannot be read.
+    """
+    try:
+        more = _read(descriptor, memoryview(bytearray(1)), end)
+    except OSError as error:
+        raise UnsafeTreeError(f"cannot read at byte {end}: {error.strerror}") from error
+    if more:
+        raise DigestMismatchError(f"the file has bytes behind its end at {end}")
+
+
 if hasattr(os, "preadv"):
 
     def _read(descriptor: int, view: memoryview, offset: int) -> int:

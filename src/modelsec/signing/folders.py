@@ -11,7 +11,7 @@ Both raise plain ``OSError``: the callers know the names to tell.
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Protocol, TypeAlias
 
 Identity: TypeAlias = tuple[int, int, int, int, int]
@@ -46,7 +46,7 @@ class Folder(Protocol):
 
     identity: tuple[int, int]
 
-    def listing(self) -> Iterator[tuple[str, os.stat_result]]:
+    def listing(self) -> Generator[tuple[str, os.stat_result], None, None]:
         """Yield each name, and what it is, links not followed."""
         ...
 
@@ -107,7 +107,7 @@ class DescriptorFolder:
         status = os.fstat(descriptor)
         self.identity = (status.st_dev, status.st_ino)
 
-    def listing(self) -> Iterator[tuple[str, os.stat_result]]:
+    def listing(self) -> Generator[tuple[str, os.stat_result], None, None]:
         """Yield each name, and what it is; names that are not UTF-8 hold surrogates."""
         with os.scandir(self._descriptor) as found:
             for entry in found:
@@ -157,7 +157,7 @@ class PathFolder:
             raise NotADirectoryError(20, "it is a link, or no folder", path)
         self.identity = (status.st_dev, status.st_ino)
 
-    def listing(self) -> Iterator[tuple[str, os.stat_result]]:
+    def listing(self) -> Generator[tuple[str, os.stat_result], None, None]:
         """Yield each name, and what it is; names that are not UTF-8 hold surrogates."""
         with os.scandir(self._path) as found:
             for entry in found:

@@ -13,14 +13,11 @@ from modelsec.signing.profile import STRICT, Profile
 from modelsec.signing.receipt import Release
 from modelsec.signing.statement import build_statement
 from modelsec.signing.survey import survey
-from modelsec.signing.tree import open_tree
+from modelsec.signing.tree import DEFAULT_EXCLUDED, open_tree
 from modelsec.signing.trust import Signer
 
 if TYPE_CHECKING:
     from modelsec.signing.digest_cache import DigestCache
-
-GIT_PATHS = (".git", ".gitattributes", ".github", ".gitignore")
-"""What every OMS signer leaves out at the top of a model (OMS v1.0, section 6.2)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +105,7 @@ def sign(  # noqa: PLR0913 - the front door's options, all by keyword
         raise ConfigurationError(f"ignore={shown(ignore)} must be a list of paths")
     if not isinstance(signer, Signer):
         raise ConfigurationError(f"{shown(signer)} cannot sign: give a PrivateKey or a Signer")
-    ignore_paths = (*GIT_PATHS, *ignore)
+    ignore_paths = (*DEFAULT_EXCLUDED, *ignore)
     with open_tree(model, profile=profile, ignore_paths=ignore_paths, bundles=(bundle,)) as tree:
         layout = Layout(
             algorithm=algorithm,

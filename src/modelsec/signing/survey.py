@@ -16,7 +16,7 @@ from modelsec.errors import (
     UnsupportedBundleError,
     shown,
 )
-from modelsec.signing.digests import BUFFER_BYTES, hash_descriptor, new_hasher
+from modelsec.signing.digests import BUFFER_BYTES, check_end, hash_descriptor, new_hasher
 from modelsec.signing.manifest import Layout, Manifest, Resource, ordered
 from modelsec.signing.tree import FileEntry, Tree
 
@@ -85,6 +85,8 @@ def survey(  # noqa: PLR0913 - what to hash, and options by keyword
         UnsupportedBundleError: the shards are so small that there are too many of them.
         ConfigurationError: an argument is wrong, or BLAKE3 is not installed.
     """
+    if not isinstance(layout, Layout):
+        raise ConfigurationError(f"layout is a Layout, not {shown(layout)}")
     new_hasher(layout.algorithm)
     threads = _threads(workers)
     entries = _wanted(tree, only)
@@ -130,10 +132,12 @@ def _wanted(tree: Tree, only: Collection[str] | None) -> tuple[FileEntry, ...]:
         return tree.entries
     if isinstance(only, str | bytes) or not isinstance(only, Collection) or not only:
         raise ConfigurationError(f"only names at least one file, in a list, not {shown(only)}")
+    if not all(isinstance(name, str) for name in only):
+        raise ConfigurationError("only names files: a list of str")
     wanted = frozenset(only)
     missing = wanted.difference(entry.name for entry in tree.entries)
     if missing:
-        names = tuple(sorted(missing, key=str))
+        names = tuple(sorted(missing))
         raise DigestMismatchError(f"the model has no file {shown(names[0])}", missing=names)
     return tuple(entry for entry in tree.entries if entry.name in wanted)
 
@@ -207,6 +211,8 @@ def hash_range(
         digest = hash_descriptor(
             descriptor, part.start, part.end, new_hasher(algorithm), buffer, advance
         )
+        if part.end == part.entry.size:
+            check_end(descriptor, part.end)
         tree.unchanged(part.entry, descriptor)
     except DigestMismatchError as error:
         if error.changed:

@@ -185,11 +185,11 @@ class Tree:
 
 
 def open_tree(  # noqa: PLR0913 - what to open, and options by keyword
-    path: str | os.PathLike[str],
+    path: str | Path,
     *,
     profile: Profile,
     ignore_paths: Sequence[str] = (),
-    bundles: Sequence[str | os.PathLike[str]] = (),
+    bundles: Sequence[str | Path] = (),
     allow_symlinks: bool = False,
     max_entries: int = MAX_ENTRIES,
 ) -> Tree:
@@ -239,12 +239,15 @@ def open_tree(  # noqa: PLR0913 - what to open, and options by keyword
 
 
 def _as_path(path: object) -> Path:
-    if not isinstance(path, str | os.PathLike) or isinstance(os.fspath(path), bytes):
+    if not isinstance(path, str | Path):
         raise ConfigurationError(f"a path is a str or a Path, not {shown(path)}")
-    text = os.fspath(path)
-    if not text or "\0" in text:
-        raise ConfigurationError(f"no path: {shown(text)}")
-    return Path(text)
+    try:
+        raw = os.fsencode(path)
+    except UnicodeEncodeError as error:
+        raise ConfigurationError(f"no path: {shown(path)}") from error
+    if not raw or b"\0" in raw:
+        raise ConfigurationError(f"no path: {shown(path)}")
+    return Path(path)
 
 
 def _check_arguments(

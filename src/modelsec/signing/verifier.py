@@ -66,7 +66,6 @@ class Verifier:
             threshold=threshold,
         )
         self._profile = profile
-        self._releases = releases
         self._clock = clock
 
     def authenticate(self, path: str | Path, signature: Signatures = None) -> Claim:
@@ -145,37 +144,23 @@ class Verifier:
         changed = changed_files(claim.manifest, surveyed.manifest, names)
         if changed:
             raise mismatch(claim.path, changed=changed)
-        return self._accept(
-            claim,
-            Verification(
-                path=str(path),
-                signatories=claim.signatories,
-                root_digest=claim.manifest.root_digest,
-                tree_digest=claim.manifest.tree_digest,
-                algorithm=claim.manifest.layout.algorithm,
-                verified_at=claim.now,
-                profile=self._profile.name,
-                files=tuple(sorted(names)),
-                release=claim.release,
-                partial=only is not None,
-                cached=surveyed.cached,
-                ignored=excluded,
-                unsigned=unsigned,
-                unchecked=(*claim.unchecked, *_gaps(only, surveyed.cached)),
-            ),
+        claim.accept()
+        return Verification(
+            path=str(path),
+            signatories=claim.signatories,
+            root_digest=claim.manifest.root_digest,
+            tree_digest=claim.manifest.tree_digest,
+            algorithm=claim.manifest.layout.algorithm,
+            verified_at=claim.now,
+            profile=self._profile.name,
+            files=tuple(sorted(names)),
+            release=claim.release,
+            partial=only is not None,
+            cached=surveyed.cached,
+            ignored=excluded,
+            unsigned=unsigned,
+            unchecked=(*claim.unchecked, *_gaps(only, surveyed.cached)),
         )
-
-    def _accept(self, claim: Claim, verification: Verification) -> Verification:
-        """Remember the release, last of all: a model that was refused must leave no trace."""
-        release = claim.release
-        if (
-            self._releases is not None
-            and not verification.partial
-            and release is not None
-            and release.serial is not None
-        ):
-            self._releases.remember(release.name, release.serial, verification.tree_digest)
-        return verification
 
 
 def _wanted(claim: Claim, only: Collection[str] | None) -> frozenset[str]:

@@ -9,7 +9,7 @@ import errno
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 
 from modelsec.errors import ConfigurationError, DigestMismatchError, UnsafeTreeError, shown
@@ -140,8 +140,9 @@ class Walk:
 
     def _arrive(self, level: _Level) -> None:
         self._levels.append(level)
-        with told(level.prefix or "."):
-            for name, status in self._folder.listing():
+        # Closed at once, whatever is refused: an open listing is a descriptor.
+        with told(level.prefix or "."), closing(self._folder.listing()) as listing:
+            for name, status in listing:
                 self._take(level, name, status)
 
     def _take(self, level: _Level, name: str, status: os.stat_result) -> None:
