@@ -26,7 +26,14 @@ if TYPE_CHECKING:
         SyncModelTheftDetector,
         Weighted,
     )
-    from modelsec.provenance import FormatCheck, ModelProvenanceVerifier, convert
+    from modelsec.provenance import (
+        FormatCheck,
+        ModelProvenanceVerifier,
+        VerifiedModel,
+        convert,
+        load_safetensors_verified,
+        open_verified,
+    )
     from modelsec.scanning import Policy, ScanReport, TreeReport, scan, scan_tree
     from modelsec.signing import ModelSigner, Verification, Verifier, sign
     from modelsec.stores import AsyncRedisStore as AsyncRedisStore
@@ -57,8 +64,11 @@ _HOMES = {
     "Verification": "modelsec.signing",
     "VerificationError": "modelsec.errors",
     "Verifier": "modelsec.signing",
+    "VerifiedModel": "modelsec.provenance",
     "Weighted": "modelsec.extraction",
     "convert": "modelsec.provenance",
+    "load_safetensors_verified": "modelsec.provenance",
+    "open_verified": "modelsec.provenance",
     "scan": "modelsec.scanning",
     "scan_tree": "modelsec.scanning",
     "sign": "modelsec.signing",
@@ -85,9 +95,12 @@ __all__ = [
     "TreeReport",
     "Verification",
     "VerificationError",
+    "VerifiedModel",
     "Verifier",
     "Weighted",
     "convert",
+    "load_safetensors_verified",
+    "open_verified",
     "scan",
     "scan_tree",
     "sign",

@@ -128,6 +128,18 @@ def test_a_file_of_somebody_else_is_refused(saved: Path, monkeypatch: pytest.Mon
         cache_at(saved)
 
 
+def test_a_system_without_owners_and_modes_is_served(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Windows has neither ``fchmod`` (before 3.13) nor user numbers."""
+    monkeypatch.delattr(os, "fchmod")
+    monkeypatch.delattr(os, "geteuid")
+    cache = cache_at(path)
+    cache.put(FILE, "sha256", 0, 1000, DIGEST, cache.now())
+    cache.save()
+    assert cache_at(path).get(FILE, "sha256", 0, 1000) == DIGEST
+
+
 def test_a_link_a_folder_and_a_pipe_are_refused(saved: Path, tmp_path: Path) -> None:
     """A cache is a regular file under its own name."""
     link = tmp_path / "link"

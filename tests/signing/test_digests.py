@@ -12,8 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelsec.errors import ConfigurationError, DigestMismatchError, UnsafeTreeError
-from modelsec.signing import digests
-from modelsec.signing.digests import BUFFER_BYTES, hash_descriptor, new_hasher
+from modelsec.signing.digests import BUFFER_BYTES, check_end, hash_descriptor, new_hasher
 from modelsec.signing.manifest import DIGEST_BYTES
 
 REFERENCES: dict[str, Callable[[bytes], bytes]] = {
@@ -27,7 +26,7 @@ REFERENCES: dict[str, Callable[[bytes], bytes]] = {
 def reading(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Run a test with reads at an offset, and as on a system without them."""
     if request.param == "lseek":
-        monkeypatch.setattr(digests, "_read", digests._read_at)
+        monkeypatch.delattr(os, "preadv")
     return str(request.param)
 
 
@@ -168,3 +167,17 @@ def test_the_offset_of_a_descriptor_does_not_matter(tmp_path: Path, reading: str
         )
         assert digest == hashlib.sha256(b"0123456789"[start:end]).digest()
     os.close(descriptor)
+
+
+def test_a_file_that_goes_on_is_told(tmp_path: Path, reading: str) -> None:
+    """The end of a file is where no byte follows."""
+    assert reading
+    file = tmp_path / "f"
+    file.write_bytes(b"0123456789")
+    descriptor = os.open(file, os.O_RDONLY)
+    check_end(descriptor, 10)
+    with pytest.raises(DigestMismatchError, match="behind its end at 9"):
+        check_end(descriptor, 9)
+    os.close(descriptor)
+    with pytest.raises(UnsafeTreeError, match="cannot read at byte 9"):
+        check_end(descriptor, 9)

@@ -237,3 +237,21 @@ def test_the_profile_must_permit_links(model: Path) -> None:
     """``strict`` follows none, whatever is asked."""
     with pytest.raises(ConfigurationError, match="follows no links"):
         open_tree(model, profile=STRICT, allow_symlinks=True)
+
+
+def test_a_folder_that_moves_while_a_link_is_followed_is_noticed(
+    model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``..`` must lead to where the way down came from."""
+    (model / "link").symlink_to("a/deep/../../b/y")
+    kind = folders.DescriptorFolder if folders.HAS_DESCRIPTORS else folders.PathFolder
+    leave = kind.leave
+
+    def moved(self: folders.DescriptorFolder) -> folders.Folder:
+        if (model / "a" / "deep").exists():
+            (model / "a" / "deep").rename(model / "b" / "deep")
+        return leave(self)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(kind, "leave", moved)
+    with pytest.raises(UnsafeTreeError, match="'link'"):
+        followed(model)

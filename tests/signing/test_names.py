@@ -198,6 +198,12 @@ def test_different_names_do_not_collide(names: tuple[str, ...]) -> None:
     assert set_fault(names, profile=STRICT) is None
 
 
+def test_a_folder_of_a_files_name_is_no_collision_but_no_manifest_either() -> None:
+    """``a`` and ``a/b`` are written alike; no tree holds both, so no manifest may list both."""
+    assert collisions(["a", "a/b"]) == ()
+    assert set_fault(["a", "a/b"], profile=STRICT) is not None
+
+
 def test_twins_far_apart_are_found() -> None:
     """Other files between two folders of one folded name do not hide them."""
     names = [f"data/{number}/x" for number in range(200)] + ["Data/7/y", "b", "c"]

@@ -494,3 +494,19 @@ def test_a_cache_inside_the_model_is_refused(model: Path) -> None:
     with pytest.raises(ConfigurationError, match="inside the model"):
         surveyed(model, cache=DigestCache(model / "unet" / "cache"))
     assert not (model / "unet" / "cache").exists()
+
+
+@pytest.mark.parametrize(
+    ("missing", "expected"),
+    [((), 3), (("process_cpu_count",), 2), (("process_cpu_count", "sched_getaffinity"), 5)],
+)
+def test_one_thread_is_taken_for_each_core_that_may_be_used(
+    monkeypatch: pytest.MonkeyPatch, missing: tuple[str, ...], expected: int
+) -> None:
+    """The cores of this process count, not those of the machine, where the system tells."""
+    monkeypatch.setattr(os, "process_cpu_count", lambda: 3, raising=False)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1}, raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: 5)
+    for name in missing:
+        monkeypatch.delattr(os, name)
+    assert survey_module._threads(None) == expected

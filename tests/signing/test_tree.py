@@ -4,6 +4,7 @@ import os
 import socket
 import stat
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -85,6 +86,15 @@ def test_an_entry_holds_the_facts_of_its_file(seam: str, model: Path) -> None:
         status.st_mtime_ns,
         status.st_ctime_ns,
     )
+
+
+def test_a_single_file_needs_a_name_that_can_be_signed(tmp_path: Path) -> None:
+    """The name of a single file is checked like any other, and nothing stays open."""
+    file = tmp_path / "NUL.bin"
+    file.write_bytes(b"x")
+    with pytest.raises(UnsafeTreeError, match="is the device NUL"):
+        open_tree(file, profile=STRICT)
+    assert names(tmp_path, OMS) == ["NUL.bin"]
 
 
 def test_a_single_file_is_a_model_of_one_name(seam: str, model: Path) -> None:
@@ -387,29 +397,37 @@ def test_a_deep_tree_needs_few_descriptors(tmp_path: Path, monkeypatch: pytest.M
         held.discard(descriptor)
         original_close(descriptor)
 
-    root = tmp_path / "deep"
-    root.mkdir()
-    (root / "top").write_bytes(b"x")
-    _dig(root, 1000)
-    monkeypatch.setattr(os, "open", counted)
-    monkeypatch.setattr(os, "close", closed)
-    with open_tree(root, profile=STRICT) as tree:
-        assert [entry.name for entry in tree.entries] == ["d/" * 1000 + "bottom", "top"]
-        assert read(tree, "d/" * 1000 + "bottom") == b"x"
-        tree.recheck()
-    assert max(opened) < 8
-    assert len(opened) > 3000
+    with _deep(tmp_path, 1000) as root, monkeypatch.context() as patch:
+        patch.setattr(os, "open", counted)
+        patch.setattr(os, "close", closed)
+        with open_tree(root, profile=STRICT) as tree:
+            assert [entry.name for entry in tree.entries] == ["d/" * 1000 + "bottom", "top"]
+            assert read(tree, "d/" * 1000 + "bottom") == b"x"
+            tree.recheck()
+        assert max(opened) < 8
+        assert len(opened) > 3000
 
 
 def test_a_tree_deeper_than_any_path_is_refused(tmp_path: Path) -> None:
     """Three thousand levels: no loader could open the file, and nothing recurses or runs out."""
-    root = tmp_path / "deep"
+    with (
+        _deep(tmp_path, 3000) as root,
+        pytest.raises(UnsafeTreeError, match="4096 bytes"),
+    ):
+        open_tree(root, profile=OMS)
+
+
+@contextmanager
+def _deep(folder: Path, levels: int) -> Iterator[Path]:
+    """Make a tree too deep for tools that recurse, as pytest's removal of old folders."""
+    root = folder / "deep"
     root.mkdir()
     (root / "top").write_bytes(b"x")
-    _dig(root, 3000)
-    with pytest.raises(UnsafeTreeError, match="4096 bytes"):
-        open_tree(root, profile=OMS)
-    _fill_in(root, 3000)
+    _dig(root, levels)
+    try:
+        yield root
+    finally:
+        _fill_in(root, levels)
 
 
 def _dig(root: Path, levels: int) -> None:
@@ -428,7 +446,7 @@ def _dig(root: Path, levels: int) -> None:
 
 
 def _fill_in(root: Path, levels: int) -> None:
-    """Remove the chain again, for tools that recurse over temporary folders."""
+    """Remove the chain again."""
     descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
     for _ in range(levels):
         below = os.open("d", os.O_RDONLY | os.O_DIRECTORY, dir_fd=descriptor)
@@ -523,6 +541,25 @@ def test_a_root_that_is_exchanged_is_noticed_by_path(
             tree.recheck()
 
 
+def test_a_file_that_is_exchanged_while_it_is_opened_by_path_is_noticed(
+    model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without descriptors the open file is compared with the one that was looked at."""
+    monkeypatch.setattr(folders, "HAS_DESCRIPTORS", False)
+    original = os.open
+
+    def exchanged(path: str, flags: int) -> int:
+        if path.endswith("unet.bin"):
+            (model.parent / "new").write_bytes(b"other")
+            (model.parent / "new").replace(path)
+        return original(path, flags)
+
+    with open_tree(model, profile=STRICT) as tree:
+        monkeypatch.setattr(os, "open", exchanged)
+        with pytest.raises(UnsafeTreeError, match=r"'unet\.bin': it was replaced"):
+            tree.open(tree.entries[1])
+
+
 def test_what_was_added_removed_and_changed_is_told(seam: str, model: Path) -> None:
     """``recheck`` names every difference."""
     assert seam
@@ -593,6 +630,7 @@ def test_a_file_that_vanishes_while_it_is_listed_is_noticed(
         ({"path": ""}, "no path"),
         ({"path": "a\0b"}, "no path"),
         ({"path": "/nowhere/at/all"}, "cannot open the model"),
+        ({"path": "nowhere"}, "cannot open the model"),
         ({"path": "/" + "x" * 5000}, "cannot open the model"),
         ({"profile": "strict"}, "profile is"),
         ({"ignore_paths": "cache"}, "ignore_paths is"),

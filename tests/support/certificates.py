@@ -32,10 +32,16 @@ _NAMES: dict[str, type[x509.RFC822Name | x509.DNSName | x509.UniformResourceIden
     "dns": x509.DNSName,
     "uri": x509.UniformResourceIdentifier,
 }
-_CURVES = {"p256": ec.SECP256R1, "p384": ec.SECP384R1, "p521": ec.SECP521R1, "k1": ec.SECP256K1}
+_CURVES: dict[str, Callable[[], ec.EllipticCurve]] = {
+    "p256": ec.SECP256R1,
+    "p384": ec.SECP384R1,
+    "p521": ec.SECP521R1,
+    "k1": ec.SECP256K1,
+}
 RSA_SHA1 = bytes.fromhex("300d06092a864886f70d0101050500")
 RSA_MD5 = bytes.fromhex("300d06092a864886f70d0101040500")
 RSA_SHA256 = bytes.fromhex("300d06092a864886f70d01010b0500")
+EC_KEY = bytes.fromhex("06072a8648ce3d0201")
 ECDSA_SHA256 = bytes.fromhex("300a06082a8648ce3d040302")
 
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -54,12 +55,10 @@ def built(manifest: Manifest = FILES, **options: Any) -> dict[str, Any]:
 
 def signed_again(document: dict[str, Any]) -> bytes:
     """Make the root digest right again, so that only the change itself can be refused."""
-    try:
+    with suppress(LookupError, TypeError, ValueError):  # spoilt beyond a root digest
         digests = [each["digest"] for each in document["predicate"]["resources"]]
         root = sha256(bytes.fromhex("".join(digests))).hexdigest()
         document["subject"][0]["digest"] = {"sha256": root}
-    except (LookupError, TypeError, ValueError):
-        pass  # spoilt beyond a root digest
     return json.dumps(document).encode()
 
 
@@ -87,5 +86,3 @@ def resources(*names: str) -> Edit:
             for i, name in enumerate(names)
         ]
     )
-
-

@@ -1,9 +1,8 @@
 """Tensors of numpy's files."""
 
-from modelsec.errors import MalformedArtifactError, UnsupportedFormatError
+from modelsec.errors import MalformedArtifactError, UnsupportedFormatError, printable
 from modelsec.provenance.tensors import Storage, StoredTensor, contiguous_strides
 from modelsec.provenance.transfer import Range
-from modelsec.scanning.finding import printable
 from modelsec.scanning.formats.dtype import ArrayType
 from modelsec.scanning.formats.npy import read_header
 from modelsec.scanning.part import NotThisFormat

@@ -3,7 +3,7 @@
 import time
 from contextlib import ExitStack
 
-from modelsec.errors import MalformedArtifactError, UnsupportedFormatError
+from modelsec.errors import MalformedArtifactError, UnsupportedFormatError, printable
 from modelsec.provenance.arrays import read_npy
 from modelsec.provenance.state_dict import Contents, walk
 from modelsec.provenance.tensors import Storage
@@ -11,7 +11,6 @@ from modelsec.provenance.transfer import Range
 from modelsec.provenance.unpickled import unpickled
 from modelsec.provenance.zipped import Zip
 from modelsec.scanning import Limits, Policy
-from modelsec.scanning.finding import printable
 from modelsec.scanning.formats.torch_legacy import is_magic
 from modelsec.scanning.limits import Budget
 from modelsec.scanning.part import Part

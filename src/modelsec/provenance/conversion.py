@@ -16,6 +16,7 @@ from modelsec.errors import (
     ResourceLimitError,
     UnsafeArtifactError,
     UnsupportedFormatError,
+    printable,
     shown,
 )
 from modelsec.files import atomic_binary, regular_file
@@ -27,7 +28,6 @@ from modelsec.provenance.state_dict import Contents
 from modelsec.provenance.tensors import StoredTensor
 from modelsec.provenance.transfer import Progress, Range, copy, digest, read_into, same, write
 from modelsec.scanning import Limits, Policy, ScanReport, scan
-from modelsec.scanning.finding import printable
 from modelsec.scanning.limits import MIB
 
 DIGEST_LIMIT = 64 * MIB

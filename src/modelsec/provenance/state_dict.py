@@ -13,6 +13,7 @@ from modelsec.errors import (
     MalformedArtifactError,
     ResourceLimitError,
     UnsupportedFormatError,
+    printable,
 )
 from modelsec.provenance.tensors import Storage, StoredTensor
 from modelsec.provenance.torch_forms import (
@@ -31,7 +32,6 @@ from modelsec.provenance.torch_forms import (
     wrapped,
 )
 from modelsec.provenance.torch_types import STORAGE_TYPES, is_storage, is_untyped
-from modelsec.scanning.finding import printable
 from modelsec.scanning.formats.safetensors import BITS
 from modelsec.scanning.limits import Budget
 from modelsec.scanning.pickle.values import Call, Container, Global, PersistentId, Value

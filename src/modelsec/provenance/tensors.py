@@ -2,9 +2,8 @@
 
 from dataclasses import dataclass
 
-from modelsec.errors import MalformedArtifactError
+from modelsec.errors import MalformedArtifactError, printable
 from modelsec.provenance.transfer import Range
-from modelsec.scanning.finding import printable
 from modelsec.scanning.formats.dtype import element_count
 from modelsec.scanning.formats.safetensors import BITS
 

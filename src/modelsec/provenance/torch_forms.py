@@ -2,9 +2,8 @@
 
 from typing import Final
 
-from modelsec.errors import ResourceLimitError, UnsupportedFormatError
+from modelsec.errors import ResourceLimitError, UnsupportedFormatError, printable
 from modelsec.provenance.torch_types import TYPES
-from modelsec.scanning.finding import printable
 from modelsec.scanning.pickle.values import Blob, Call, Container, Global, PersistentId, Value
 
 REBUILD: Final = ("_rebuild_tensor", "_rebuild_tensor_v2", "_rebuild_tensor_v3")

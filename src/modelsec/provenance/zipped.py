@@ -3,13 +3,12 @@
 import tempfile
 from contextlib import ExitStack
 
-from modelsec.errors import MalformedArtifactError
+from modelsec.errors import MalformedArtifactError, printable
 from modelsec.provenance.transfer import CHUNK, Range, write
 from modelsec.scanning.containers.archive import Ledger, Member
 from modelsec.scanning.containers.zip_directory import find_directory, read_entries
 from modelsec.scanning.containers.zip_local import Local, read_locals, shown_name
 from modelsec.scanning.containers.zip_members import STORED, open_member
-from modelsec.scanning.finding import printable
 from modelsec.scanning.part import Part
 from modelsec.scanning.source import Source
 

@@ -4,6 +4,7 @@ import shutil
 import tempfile
 from argparse import Namespace
 from pathlib import Path
+from textwrap import shorten
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -42,10 +43,7 @@ def play(console: Console, options: Namespace) -> None:
         )
         console.print(_attacks(folder, stranger, verifier))
         tensors = load_safetensors_verified(model, verifier)
-        console.print(
-            f"\n{len(tensors)} tensors loaded from the very bytes that were verified: no second "
-            "reading that an attacker could get between."
-        )
+        console.print(f"\n{len(tensors)} tensors loaded, from the very bytes that were verified.")
 
 
 def _model(folder: Path) -> Path:
@@ -98,7 +96,11 @@ def _attacks(folder: Path, stranger: PrivateKey, verifier: Verifier) -> Table:
             verifier.verify(victim)
         except ModelSecError as error:
             reason = str(error).replace(str(folder), "…")
-            table.add_row(title, f"[green]{type(error).__name__}[/]", safe(reason[:120]))
+            table.add_row(
+                title,
+                f"[green]{type(error).__name__}[/]",
+                safe(shorten(reason, 110, placeholder=" …")),
+            )
         else:
             table.add_row(title, "[red]nothing[/]", "it was accepted")
     return table

@@ -221,7 +221,8 @@ class Stream:
             self._prepare(skip=False)
             self._run_exactly()
         except ArtifactError as error:
-            self.broken = error
+            # Without its frames: they hold this stream, and with it the bytes that were scanned.
+            self.broken = error.with_traceback(None)
         self.end = min(self.lexer.position, self.part.source.size)
 
     def _look_into(self, offset: int, value: Value) -> None:
@@ -247,7 +248,7 @@ class Stream:
         except Blurred:
             self.broken = ResourceLimitError("more values than limits.kept_values")
         except ArtifactError as error:
-            self.broken = error
+            self.broken = error.with_traceback(None)
 
     def _run_nested(self, start: int) -> int:
         """Run the pickle of an array of objects, with a memo of its own."""

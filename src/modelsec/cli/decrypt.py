@@ -1,0 +1,61 @@
+"""``modelsec decrypt``: what ``modelsec encrypt`` encrypted, after all of it was verified."""
+
+import json
+from argparse import ArgumentParser, Namespace, _SubParsersAction
+
+from modelsec.cli import OK
+from modelsec.cli.progress import progress
+from modelsec.cli.wrapping_key import add_context_option, add_key_options, context, key_wrapper
+from modelsec.errors import shown
+
+
+def add_parser(commands: "_SubParsersAction[ArgumentParser]") -> None:
+    """Add the command to the parser of all commands."""
+    parser = commands.add_parser(
+        "decrypt",
+        help="decrypt a model, if all of it is what was encrypted",
+        description="Decrypt a file or a folder that modelsec encrypted. The target appears when "
+        "all of it has been verified; if anything was changed, nothing appears.",
+    )
+    parser.add_argument("source", metavar="SRC", help="the encrypted file or folder")
+    parser.add_argument("target", metavar="DST", help="the result; a file is replaced if it exists")
+    add_key_options(parser)
+    add_context_option(parser)
+    parser.add_argument("--json", action="store_true", help="print the record as JSON")
+
+
+def run(options: Namespace) -> int:
+    """Run the command."""
+    from modelsec.encryption import decrypt_file, decrypt_folder  # noqa: PLC0415 - not for --help
+    from modelsec.encryption.folders import is_folder  # noqa: PLC0415 - idem
+
+    pairs = context(options)
+    folder = is_folder(options.source)
+    with progress("decrypting") as on_progress:
+        wrapper = key_wrapper(options)
+        if folder:
+            done = decrypt_folder(
+                options.source,
+                options.target,
+                wrapper,
+                context=pairs,
+                on_progress=on_progress,
+            )
+        else:
+            one = decrypt_file(
+                options.source,
+                options.target,
+                wrapper,
+                context=pairs,
+                on_progress=on_progress,
+            )
+            done = (one,)
+    if options.json:
+        records = [record.to_dict() for record in done]
+        print(json.dumps(records if folder else records[0], indent=1))
+        return OK
+    size = sum(record.plaintext_size for record in done)
+    files = "1 file" if len(done) == 1 else f"{len(done):,} files"
+    print(f"decrypted {files}, {size:,} bytes, to {shown(options.target)}, all verified")
+    print(f"key       {shown(done[0].key_id)}")
+    return OK
