@@ -158,5 +158,8 @@ COMMANDS = (
     "verify",
     "digest",
     "keygen",
+    "encrypt",
+    "decrypt",
+    "rewrap",
 )
 """In the order in which help lists them."""

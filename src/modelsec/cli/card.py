@@ -159,13 +159,13 @@ def _verified(options: Namespace) -> "Verification":
 
 def _rendered(card: "ModelCard", options: Namespace) -> str:
     if options.format == "markdown":
-        from modelsec.provenance.card_markdown import card_markdown  # noqa: PLC0415 - an extra
+        from modelsec.provenance.card_markdown import card_to_markdown  # noqa: PLC0415 - an extra
 
-        return card_markdown(card)
+        return card_to_markdown(card)
     if options.format == "cyclonedx":
-        from modelsec.provenance.ml_bom import ml_bom, ml_bom_json  # noqa: PLC0415 - only here
+        from modelsec.provenance.ml_bom import card_to_ml_bom, ml_bom_json  # noqa: PLC0415 - only here
 
-        return ml_bom_json(ml_bom(card, spec_version=options.spec_version))
+        return ml_bom_json(card_to_ml_bom(card, spec_version=options.spec_version))
     if options.format == "annex-iv":
         from modelsec.provenance.annex_iv import annex_iv_outline  # noqa: PLC0415 - only here
 

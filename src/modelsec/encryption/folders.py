@@ -12,6 +12,7 @@ import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from hashlib import sha256
+from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -197,11 +198,15 @@ def _overall(
     """Return what makes the progress of one file that of all of them."""
     if on_progress is None or not callable(on_progress):
         return lambda _name: on_progress
-    sizes = [_size(root / name) for name in names]
-    before = {name: sum(sizes[:number]) for number, name in enumerate(names)}
+    sizes = {name: _size(root / name) for name in names}
+    before = dict(zip(names, accumulate(sizes.values(), initial=0), strict=False))
+    overall = sum(sizes.values())
 
     def of(name: str) -> Progress:
-        return lambda done, _total: on_progress(before[name] + done, sum(sizes))
+        # A ciphertext is larger than what is told of it: its end is the whole of it.
+        return lambda done, total: on_progress(
+            before[name] + (sizes[name] if done == total else done), overall
+        )
 
     return of
 
