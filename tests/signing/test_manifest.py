@@ -41,6 +41,7 @@ def test_the_tree_digest_binds_algorithm_ranges_and_empty_files() -> None:
         Manifest(plain.resources, Layout("blake3")),
         Manifest((Resource("a", DIGEST, 0, 10),), Layout(shard_size=10)),
         Manifest((Resource("a", DIGEST, 0, 11),), Layout(shard_size=11)),
+        Manifest((Resource("a:0:10", DIGEST),)),
         Manifest(plain.resources, empty_files=("b",)),
         manifest("a", digest=bytes(31) + b"\1"),
     ]

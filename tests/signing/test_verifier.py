@@ -95,6 +95,13 @@ def test_a_bundle_inside_the_model_does_not_sign_itself(model: Path) -> None:
     assert verifier().verify(model, model / "model.sig").ignored == ()
 
 
+def test_a_bundle_inside_the_model_needs_a_plain_name(model: Path) -> None:
+    """It is recorded as a path that is left out, and those must not hold globs."""
+    with pytest.raises(ConfigurationError, match="beside the model"):
+        sign(model, KEY, signature=model / "model*.sig")
+    assert not (model / "model*.sig").exists()
+
+
 def test_added_missing_and_changed_files_are_named(model: Path) -> None:
     """The error's fields say which."""
     sign(model, KEY)

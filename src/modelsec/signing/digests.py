@@ -99,19 +99,10 @@ def check_end(descriptor: int, end: int) -> None:
         raise DigestMismatchError(f"the file has bytes behind its end at {end}")
 
 
-if hasattr(os, "preadv"):
-
-    def _read(descriptor: int, view: memoryview, offset: int) -> int:
+def _read(descriptor: int, view: memoryview, offset: int) -> int:
+    if hasattr(os, "preadv"):
         return os.preadv(descriptor, [view], offset)
-
-else:
-
-    def _read(descriptor: int, view: memoryview, offset: int) -> int:
-        return _read_at(descriptor, view, offset)
-
-
-def _read_at(descriptor: int, view: memoryview, offset: int) -> int:
-    """Read where there is no ``preadv``; the descriptor must not be shared between threads."""
+    # Windows. Each range has a descriptor of its own, so that no thread moves another's position.
     os.lseek(descriptor, offset, os.SEEK_SET)
     data = os.read(descriptor, len(view))
     view[: len(data)] = data

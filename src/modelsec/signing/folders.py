@@ -47,7 +47,7 @@ class Folder(Protocol):
     identity: tuple[int, int]
 
     def listing(self) -> Generator[tuple[str, os.stat_result], None, None]:
-        """Yield each name, and what it is, links not followed."""
+        """Yield each name, and what it is, links not followed; close it if you stop early."""
         ...
 
     def status(self, name: str) -> os.stat_result:

@@ -81,13 +81,24 @@ class Manifest:
 
     @property
     def tree_digest(self) -> str:
-        """SHA-256, as hex, over names, ranges, algorithm and digests in code-point order."""
+        """SHA-256, as hex, over names, ranges, algorithm and digests in code-point order.
+
+        Every part is prefixed with its length or has a fixed one, so that no two models read the
+        same: the domain ``modelsec/tree/v1`` and a zero byte; the algorithm; the shard size (8
+        bytes, 0 for whole files); for each empty file of shards 0 and its name; for each resource
+        1, its name, its range (8 and 8 bytes, only of shards) and its digest. Numbers and lengths
+        are big-endian.
+        """
         digest = hashlib.sha256(_TREE_DOMAIN)
         digest.update(_prefixed(self.layout.algorithm.encode()))
+        digest.update(_number(self.layout.shard_size or 0))
         for name in sorted(self.empty_files):
             digest.update(b"\x00" + _prefixed(name.encode()))
         for resource in sorted(self.resources, key=lambda r: (r.name, r.start)):
-            digest.update(b"\x01" + _prefixed(resource.label.encode()) + _prefixed(resource.digest))
+            digest.update(b"\x01" + _prefixed(resource.name.encode()))
+            if resource.end is not None:
+                digest.update(_number(resource.start) + _number(resource.end))
+            digest.update(_prefixed(resource.digest))
         return digest.hexdigest()
 
     @property
@@ -102,4 +113,8 @@ def ordered(resources: Iterable[Resource]) -> tuple[Resource, ...]:
 
 
 def _prefixed(data: bytes) -> bytes:
-    return len(data).to_bytes(8, "big") + data
+    return _number(len(data)) + data
+
+
+def _number(value: int) -> bytes:
+    return value.to_bytes(8, "big")

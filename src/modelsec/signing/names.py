@@ -145,11 +145,6 @@ def check_ignore_path(path: object) -> None:
         raise ConfigurationError(f"the ignored path {shown(path)} {fault}")
 
 
-def covers(ignored: str, name: str) -> bool:
-    """Say whether an ignored path covers a name: it is the path, or below it."""
-    return name == ignored or name.startswith(ignored + "/")
-
-
 def collisions(names: Iterable[str]) -> tuple[tuple[str, str], ...]:
     """Return pairs of names that are one when case and Unicode form are folded.
 

@@ -9,6 +9,7 @@ from modelsec.errors import ConfigurationError, shown, shown_path
 from modelsec.files import atomic_binary
 from modelsec.signing.bundle import pae, write_bundle
 from modelsec.signing.manifest import Algorithm, Layout, Manifest
+from modelsec.signing.names import ignore_path_fault
 from modelsec.signing.profile import STRICT, Profile
 from modelsec.signing.receipt import Release
 from modelsec.signing.statement import build_statement
@@ -167,4 +168,11 @@ def _inside(bundle: Path, model: Path) -> tuple[str, ...]:
     folder, root = bundle.parent.resolve(), model.resolve()
     if not folder.is_relative_to(root) or not model.is_dir():
         return ()
-    return ((folder / bundle.name).relative_to(root).as_posix(),)
+    name = (folder / bundle.name).relative_to(root).as_posix()
+    fault = ignore_path_fault(name)
+    if fault is not None:
+        raise ConfigurationError(
+            f"the signature cannot lie inside the model as {shown(name)}, which {fault}: choose "
+            "another name, or put it beside the model"
+        )
+    return (name,)

@@ -11,7 +11,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Never, Self
 
-from modelsec.errors import ConfigurationError, DigestMismatchError, UnsafeTreeError, shown
+from modelsec.errors import (
+    ConfigurationError,
+    DigestMismatchError,
+    UnsafeTreeError,
+    shown,
+    shown_path,
+)
 from modelsec.signing.folders import Folder, identity_of, open_folder
 from modelsec.signing.links import follow
 from modelsec.signing.names import check_ignore_path, check_name, collisions
@@ -130,7 +136,7 @@ class Tree:
 
     def _folder(self) -> Folder:
         if self._root is None:
-            raise ConfigurationError(f"the tree {shown(str(self.path))} is closed")
+            raise ConfigurationError(f"the tree {shown_path(self.path)} is closed")
         return self._root
 
     def _list(self) -> Listing:
@@ -174,7 +180,7 @@ class Tree:
                 "from the model, or choose the profile oms, which leaves it out"
             )
         if not self.entries:
-            raise UnsafeTreeError(f"the model {shown(str(self.path))} is empty: no file to sign")
+            raise UnsafeTreeError(f"the model {shown_path(self.path)} is empty: no file to sign")
         names = [entry.name for entry in self.entries]
         if self._rules.profile.portable_names:
             for one, other in collisions(names):
@@ -219,7 +225,7 @@ def open_tree(  # noqa: PLR0913 - what to open, and options by keyword
         root = open_folder(os.path.dirname(real) if single else real)  # noqa: PTH120 - as text
     except OSError as error:
         raise ConfigurationError(
-            f"cannot open the model {shown(str(where))}: {error.strerror}"
+            f"cannot open the model {shown_path(where)}: {error.strerror}"
         ) from error
     rules = Rules(
         profile=profile,
@@ -271,7 +277,7 @@ def _real_path(path: Path, profile: Profile) -> str:
         if path.is_symlink():
             if not profile.symlinks:
                 raise UnsafeTreeError(
-                    f"the model {shown(str(path))} is itself a symbolic link: it can lead "
+                    f"the model {shown_path(path)} is itself a symbolic link: it can lead "
                     "elsewhere tomorrow. Name what it points to (os.path.realpath)"
                 )
             return os.path.realpath(path, strict=True)
@@ -280,7 +286,7 @@ def _real_path(path: Path, profile: Profile) -> str:
         return os.path.join(os.path.realpath(path.parent, strict=True), path.name)  # noqa: PTH118
     except OSError as error:
         raise ConfigurationError(
-            f"cannot open the model {shown(str(path))}: {error.strerror}"
+            f"cannot open the model {shown_path(path)}: {error.strerror}"
         ) from error
 
 
