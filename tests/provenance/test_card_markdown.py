@@ -14,7 +14,7 @@ from modelsec.provenance.annex_iv import annex_iv_outline
 from modelsec.provenance.approval import approve
 from modelsec.provenance.card import make_card
 from modelsec.provenance.card_info import CardInfo
-from modelsec.provenance.card_markdown import card_markdown
+from modelsec.provenance.card_markdown import card_to_markdown
 from modelsec.provenance.integrity import file_digest
 from modelsec.provenance.markdown_text import inline, paragraphs, table
 from modelsec.provenance.readme_check import card_problems
@@ -59,7 +59,7 @@ def shown_text(text: str) -> str:
 
 def test_the_front_matter() -> None:
     """A hub finds licence, languages, data, base models and results where it looks."""
-    data, _ = parts(card_markdown(make_card(FULL, now=NOW)))
+    data, _ = parts(card_to_markdown(make_card(FULL, now=NOW)))
     assert data == {
         "license": "other",
         "license_name": "Apache-2.0 OR MIT",
@@ -106,7 +106,7 @@ def test_the_front_matter() -> None:
 )
 def test_what_the_hub_calls_a_licence(name: str, front: dict[str, str]) -> None:
     """A licence that the Hub has no name for keeps its own."""
-    data, _ = parts(card_markdown(make_card({**LESSON, "license": name}, now=NOW)))
+    data, _ = parts(card_to_markdown(make_card({**LESSON, "license": name}, now=NOW)))
     assert data == front
 
 
@@ -116,7 +116,7 @@ def test_the_sections(tmp_path: Path) -> None:
     card = make_card({**FULL, "hash": file_digest(path)}, now=NOW, path=path)
     key = PrivateKey.generate()
     approval = approve(card, key, approver="Ann", now=NOW, conditions="behind the gate")
-    _, text = parts(card_markdown(card.with_approval(approval, [key.public], NOW)))
+    _, text = parts(card_to_markdown(card.with_approval(approval, [key.public], NOW)))
     listed = headings(text)
     assert listed[:3] == ["Checks", "Deployment approval", "Origin"]
     assert {"Energy", "Human oversight", "Fairness", "Intended use"} <= set(listed)
@@ -132,14 +132,14 @@ def test_a_signed_model(tmp_path: Path) -> None:
     sign(path, key, signature=tmp_path / "sig")
     receipt = Verifier(TrustedKeys([key.public]), clock=lambda: NOW).verify(path, tmp_path / "sig")
     card = make_card(LESSON, now=NOW, path=path, verification=receipt)
-    seen = shown_text(parts(card_markdown(card))[1])
+    seen = shown_text(parts(card_to_markdown(card))[1])
     assert f"key {key.key_id}, over {receipt.tree_digest}" in seen
     assert annex_iv_outline(card).headings[1].checked == ("scan", "signature")
 
 
 def test_an_unchecked_card_says_so() -> None:
     """Nothing in the text of a card without a file says that something was verified."""
-    _, text = parts(card_markdown(make_card(LESSON, now=NOW)))
+    _, text = parts(card_to_markdown(make_card(LESSON, now=NOW)))
     assert shown_text(text).count("not checked") >= 4
     assert "yes" not in shown_text(text)
 
@@ -148,7 +148,7 @@ def test_an_unchecked_card_says_so() -> None:
 def test_nothing_breaks_out(info: dict[str, object]) -> None:
     """Whatever a field holds, headings, tables and front matter are those of the card."""
     card = make_card(info, now=NOW)
-    readme = card_markdown(card)
+    readme = card_to_markdown(card)
     data, text = parts(readme)
     assert card_problems(readme) == ()
     assert set(data) <= {
@@ -158,7 +158,7 @@ def test_nothing_breaks_out(info: dict[str, object]) -> None:
     assert data.get("tags", []) == list(card.info.tags)
     assert not {token.type for token in tokens(text)} & MARKUP
     harmless = CardInfo.read({key: plain(value, key) for key, value in info.items()})
-    twin = parts(card_markdown(make_card(harmless, now=NOW)))[1]
+    twin = parts(card_to_markdown(make_card(harmless, now=NOW)))[1]
     assert headings(text) == headings(twin)
     for kind in ("table_open", "tr_open", "td_open", "th_open", "bullet_list_open"):
         assert count(text, kind) == count(twin, kind)
@@ -278,7 +278,7 @@ def test_without_pyyaml(monkeypatch: pytest.MonkeyPatch) -> None:
     """The message names the extra."""
     monkeypatch.setitem(__import__("sys").modules, "yaml", None)
     with pytest.raises(ConfigurationError, match=r"modelsec\[card\]"):
-        card_markdown(make_card({**LESSON, "tags": ["a"]}, now=NOW))
+        card_to_markdown(make_card({**LESSON, "tags": ["a"]}, now=NOW))
 
 
 def test_without_packaging(monkeypatch: pytest.MonkeyPatch) -> None:

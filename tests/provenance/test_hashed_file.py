@@ -120,3 +120,26 @@ def test_a_folder_cannot_be_read(tmp_path: Path) -> None:
             HashedFile(descriptor)
     finally:
         os.close(descriptor)
+
+
+def test_progress_and_shrinking(path: Path, descriptor: int) -> None:
+    """Blocks are told as they are hashed; a file that is cut meanwhile is an error."""
+    told: list[int] = []
+    HashedFile(descriptor, advance=told.append)
+    assert told == [MIB, MIB, 100]
+    with pytest.raises(MalformedArtifactError, match="shrank"):
+        HashedFile(descriptor, advance=lambda _: os.truncate(path, MIB))
+
+
+def test_more_blocks_than_are_kept(tmp_path: Path) -> None:
+    """Old blocks make room for new ones, and are compared again when they come back."""
+    path = tmp_path / "file"
+    content = os.urandom(6 * MIB)
+    path.write_bytes(content)
+    with path.open("rb") as opened:
+        file = HashedFile(opened.fileno())
+        assert file.read() == content
+        path.write_bytes(bytes(6 * MIB))
+        file.seek(0)
+        with pytest.raises(MalformedArtifactError):
+            file.read(1)

@@ -1,6 +1,7 @@
 import hashlib
 import os
 from pathlib import Path
+from typing import Self
 
 import pytest
 from hypothesis import given
@@ -176,3 +177,32 @@ def test_digests_are_compared_in_constant_time(
     path.write_bytes(b"x")
     assert not check_integrity(path, hashlib.sha256(b"x").hexdigest()).verified
     assert len(seen) == 1
+
+
+def test_a_disk_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that cannot be read is told by type."""
+
+    class Broken:
+        def __enter__(self) -> Self:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            pass
+
+        def readinto(self, _: object) -> int:
+            raise OSError(5, "Input/output error")
+
+    path = tmp_path / "model.bin"
+    path.write_bytes(b"x")
+    monkeypatch.setattr(integrity.os, "fdopen", lambda *_, **__: Broken())
+    with pytest.raises(ConfigurationError, match="Input/output error"):
+        check_integrity(path, OTHER)
+
+
+def test_a_link_to_a_file(tmp_path: Path) -> None:
+    """A single file may be named by a link, as model caches do: its bytes count."""
+    path = tmp_path / "blob"
+    path.write_bytes(b"weights")
+    link = tmp_path / "model.bin"
+    link.symlink_to(path)
+    assert check_integrity(link, hashlib.sha256(b"weights").hexdigest()).verified

@@ -12,7 +12,7 @@ from hypothesis import given
 
 from modelsec.errors import ConfigurationError
 from modelsec.provenance.card import ModelCard, make_card
-from modelsec.provenance.ml_bom import SPEC_VERSIONS, SpecVersion, ml_bom, ml_bom_json
+from modelsec.provenance.ml_bom import SPEC_VERSIONS, SpecVersion, card_to_ml_bom, ml_bom_json
 from tests.provenance.cards import FULL, INFOS, LESSON, NOW, folder_of_weights, weights
 
 
@@ -23,7 +23,7 @@ def validator(version: SpecVersion) -> JsonStrictValidator:
 
 def checked(card: ModelCard, version: SpecVersion = "1.6") -> dict[str, object]:
     """Return a document that the schema accepts."""
-    text = ml_bom_json(ml_bom(card, spec_version=version))
+    text = ml_bom_json(card_to_ml_bom(card, spec_version=version))
     error = validator(version).validate_str(text)
     assert error is None, repr(error)
     document: dict[str, object] = json.loads(text)
@@ -52,7 +52,7 @@ def test_whatever_may_stand_in_a_card_is_valid(info: dict[str, object]) -> None:
 
 def test_the_validator_can_refuse() -> None:
     """The oracle of these tests does notice a wrong word."""
-    document = ml_bom(make_card(FULL, now=NOW))
+    document = card_to_ml_bom(make_card(FULL, now=NOW))
     document["metadata"]["component"]["modelCard"]["modelParameters"]["approach"] = {"type": "x"}  # type: ignore[index]
     assert validator("1.6").validate_str(json.dumps(document)) is not None
 
@@ -115,11 +115,13 @@ def test_every_file_is_a_component(tmp_path: Path) -> None:
 def test_it_is_reproducible() -> None:
     """The same card gives the same bytes; serial number and time can be given."""
     card = make_card(LESSON, now=NOW)
-    assert ml_bom_json(ml_bom(card)) == ml_bom_json(ml_bom(make_card(LESSON, now=NOW)))
+    assert ml_bom_json(card_to_ml_bom(card)) == ml_bom_json(
+        card_to_ml_bom(make_card(LESSON, now=NOW))
+    )
     other = make_card({**LESSON, "version": "2"}, now=NOW)
-    assert ml_bom(card)["serialNumber"] != ml_bom(other)["serialNumber"]
+    assert card_to_ml_bom(card)["serialNumber"] != card_to_ml_bom(other)["serialNumber"]
     serial = uuid.UUID(int=7)
-    later = ml_bom(card, serial=serial, now=NOW + dt.timedelta(days=1))
+    later = card_to_ml_bom(card, serial=serial, now=NOW + dt.timedelta(days=1))
     assert later["serialNumber"] == f"urn:uuid:{serial}"
     assert later["metadata"]["timestamp"] == "2026-03-05T05:06:07Z"  # type: ignore[index]
 
@@ -137,4 +139,4 @@ def test_it_is_reproducible() -> None:
 def test_wrong_arguments(options: dict[str, object]) -> None:
     """Other versions, serial numbers and times are refused by type."""
     with pytest.raises(ConfigurationError):
-        ml_bom(make_card(LESSON, now=NOW), **options)  # type: ignore[arg-type]
+        card_to_ml_bom(make_card(LESSON, now=NOW), **options)  # type: ignore[arg-type]

@@ -1,4 +1,6 @@
+import hashlib
 import pickle
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -71,3 +73,65 @@ def test_what_cannot_be_opened_is_the_callers_error(tmp_path: Path, path: str) -
     """A missing file or a folder is no verdict."""
     with pytest.raises(ConfigurationError):
         ModelProvenanceVerifier().check_model_format(tmp_path / path)
+
+
+INFO = {
+    "name": "churn",
+    "version": "1.0",
+    "hash": hashlib.sha256(b"weights").hexdigest(),
+    "format": ".safetensors",
+    "source": "ours",
+    "training_date": "2026-01-01",
+    "training_data_description": "calls of two years",
+    "metrics": {"auc": 0.9},
+    "limitations": "one country",
+}
+
+
+def test_integrity_of_files_and_directories(tmp_path: Path) -> None:
+    """A file has the digest of its bytes, a directory one that binds names, too."""
+    verifier = ModelProvenanceVerifier()
+    file = tmp_path / "model.bin"
+    file.write_bytes(b"weights")
+    expected = hashlib.sha256(b"weights").hexdigest()
+    assert verifier.verify_model_integrity(str(file), expected.upper()).to_dict() == {
+        "verified": True,
+        "expected_hash": expected,
+        "actual_hash": expected,
+        "model_path": str(file),
+        "kind": "file",
+    }
+    assert not verifier.verify_model_integrity(file, "0" * 64).verified
+    tree = verifier.verify_model_integrity(tmp_path, "0" * 64).actual_hash
+    assert verifier.verify_model_integrity(tmp_path, tree).verified
+    file.rename(tmp_path / "model.py")
+    assert not verifier.verify_model_integrity(tmp_path, tree).verified
+
+
+@pytest.mark.parametrize("digest", ["", "abc", "0" * 63, "g" * 64, " " + "0" * 64, None, b"0" * 64])
+def test_a_digest_is_whole_or_none(digest: object, tmp_path: Path) -> None:
+    """A cut digest would be met by other files, too."""
+    (tmp_path / "model.bin").write_bytes(b"weights")
+    with pytest.raises(ConfigurationError):
+        ModelProvenanceVerifier().verify_model_integrity(
+            tmp_path / "model.bin",
+            digest,  # type: ignore[arg-type]
+        )
+
+
+def test_a_card_claims_only_what_was_checked(tmp_path: Path) -> None:
+    """Without the model nothing is verified; with another model neither; and nobody approved."""
+    verifier = ModelProvenanceVerifier(clock=lambda: datetime(2026, 6, 1, tzinfo=UTC))
+    path = tmp_path / "model.json"
+    path.write_bytes(b"weights")
+    unread = verifier.generate_model_card(INFO).to_dict()
+    right = verifier.generate_model_card(INFO, path=path).to_dict()
+    path.write_bytes(b"others")
+    wrong = verifier.generate_model_card(INFO, path=path).to_dict()
+    found = [card["security_review"]["hash_verified"] for card in (unread, right, wrong)]  # type: ignore[index]
+    assert found == [None, True, False]
+    for card in (unread, right, wrong):
+        assert card["deployment_approval"]["approved"] is False  # type: ignore[index]
+        lesson = {"model_name", "version", "sha256", "format", "source", "training_date"}
+        lesson |= {"training_data", "evaluation_metrics", "known_limitations"}
+        assert lesson <= card.keys()

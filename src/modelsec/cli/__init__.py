@@ -161,5 +161,6 @@ COMMANDS = (
     "encrypt",
     "decrypt",
     "rewrap",
+    "card",
 )
 """In the order in which help lists them."""

@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from modelsec.provenance.annex_iv import Outline, annex_iv_outline
     from modelsec.provenance.approval import Approved, approve, verify_approval
+    from modelsec.provenance.approval_envelope import Approval
     from modelsec.provenance.card import ModelCard, make_card
+    from modelsec.provenance.card_document import CardDocument, read_card
     from modelsec.provenance.card_info import CardInfo
-    from modelsec.provenance.card_markdown import card_markdown
+    from modelsec.provenance.card_markdown import card_to_markdown
     from modelsec.provenance.conversion import convert
     from modelsec.provenance.integrity import IntegrityCheck, check_integrity
-    from modelsec.provenance.ml_bom import ml_bom
+    from modelsec.provenance.ml_bom import card_to_ml_bom, ml_bom_json
+    from modelsec.provenance.readme_check import card_problems
     from modelsec.provenance.record import Conversion, ConvertedTensor
     from modelsec.provenance.state_dict import DroppedLeaf
     from modelsec.provenance.verified import open_verified
@@ -23,7 +26,9 @@ if TYPE_CHECKING:
     from modelsec.provenance.verifier import FormatCheck, ModelProvenanceVerifier
 
 _HOMES = {
+    "Approval": "approval_envelope",
     "Approved": "approval",
+    "CardDocument": "card_document",
     "CardInfo": "card_info",
     "Conversion": "record",
     "ConvertedTensor": "record",
@@ -36,18 +41,23 @@ _HOMES = {
     "VerifiedModel": "verified_model",
     "annex_iv_outline": "annex_iv",
     "approve": "approval",
-    "card_markdown": "card_markdown",
+    "card_problems": "readme_check",
+    "card_to_markdown": "card_markdown",
+    "card_to_ml_bom": "ml_bom",
     "check_integrity": "integrity",
     "convert": "conversion",
     "load_safetensors_verified": "verified_safetensors",
     "make_card": "card",
-    "ml_bom": "ml_bom",
+    "ml_bom_json": "ml_bom",
     "open_verified": "verified",
+    "read_card": "card_document",
     "verify_approval": "approval",
 }
 
 __all__ = [
+    "Approval",
     "Approved",
+    "CardDocument",
     "CardInfo",
     "Conversion",
     "ConvertedTensor",
@@ -60,13 +70,16 @@ __all__ = [
     "VerifiedModel",
     "annex_iv_outline",
     "approve",
-    "card_markdown",
+    "card_problems",
+    "card_to_markdown",
+    "card_to_ml_bom",
     "check_integrity",
     "convert",
     "load_safetensors_verified",
     "make_card",
-    "ml_bom",
+    "ml_bom_json",
     "open_verified",
+    "read_card",
     "verify_approval",
 ]
 

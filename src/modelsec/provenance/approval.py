@@ -110,7 +110,7 @@ def approve(  # noqa: PLR0913 - what a decision says, by keyword
     if not isinstance(signer, Signer):
         raise ConfigurationError(f"a decision is signed by a PrivateKey, not by {shown(signer)}")
     _check_card(card)
-    if decision not in ("approve", "reject"):  # noqa: PLR6201 - a caller may pass what has no hash
+    if decision not in ("approve", "reject"):
         raise ConfigurationError(f"a decision is approve or reject, not {shown(decision)}")
     if decision == "approve" and not card.checks_passed and despite is None:
         raise ConfigurationError(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _SAID = "Said by the model's maker; not checked by the tool that wrote this card."
 
 
-def card_markdown(card: "ModelCard") -> str:
+def card_to_markdown(card: "ModelCard") -> str:
     """Return the card as Markdown with YAML front matter.
 
     Raises:

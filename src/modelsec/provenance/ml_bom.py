@@ -32,7 +32,7 @@ _SERIALS = uuid.UUID("2f0d4a8e-6a3c-5f0b-9a51-3c6f1d7b8e42")
 _MODEL = "model"
 
 
-def ml_bom(
+def card_to_ml_bom(
     card: "ModelCard",
     *,
     spec_version: SpecVersion = "1.6",

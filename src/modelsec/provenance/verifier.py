@@ -1,9 +1,17 @@
-"""The front door of provenance: may this file be loaded?"""
+"""The front door of provenance: is it this model, may it be loaded, and what is known of it?"""
 
 import os
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from modelsec.scanning import Coverage, Limits, Policy, ScanReport, Verdict, scan
+
+if TYPE_CHECKING:
+    from modelsec.provenance.card import ModelCard
+    from modelsec.provenance.integrity import IntegrityCheck
+    from modelsec.signing.receipt import Verification
 
 _NOTES = {
     Verdict.DATA_ONLY: "data only: nothing in it can import, call or open anything",
@@ -48,11 +56,80 @@ class ModelProvenanceVerifier:
     Args:
         policy: what model files may do; default: all shipped layers.
         limits: what a check may cost.
+        clock: tells the time of a card's checks (aware).
     """
 
-    def __init__(self, *, policy: Policy | None = None, limits: Limits | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        policy: Policy | None = None,
+        limits: Limits | None = None,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
         self._policy = policy
         self._limits = limits
+        self._clock = clock
+
+    def verify_model_integrity(
+        self,
+        model_path: str | os.PathLike[str],
+        expected_hash: str,
+        *,
+        on_progress: Callable[[int, int], None] | None = None,
+    ) -> "IntegrityCheck":
+        """Compare a model with a digest that somebody wrote down; another one is a result.
+
+        Args:
+            model_path: a file, whose digest is the SHA-256 of its bytes; or a directory, whose
+                digest is the tree digest (``modelsec digest``), which binds all names.
+            expected_hash: all 64 hex digits, of either case, and nothing around them.
+            on_progress: told the bytes that are hashed, and that there are in all; may raise.
+
+        Raises:
+            ConfigurationError: the digest is none, or the model cannot be opened.
+            VerificationError: the directory holds what no digest can cover, or changed meanwhile.
+        """
+        from modelsec.provenance.integrity import check_integrity  # noqa: PLC0415 - on use
+
+        return check_integrity(model_path, expected_hash, on_progress=on_progress)
+
+    def generate_model_card(
+        self,
+        model_info: Mapping[str, object],
+        *,
+        path: str | os.PathLike[str] | None = None,
+        scan: bool = True,
+        verification: "Verification | None" = None,
+        bundles: Sequence[str | os.PathLike[str]] = (),
+    ) -> "ModelCard":
+        """Make a model card that says "verified" of nothing that this call did not verify.
+
+        Args:
+            model_info: what the model's maker says: ``name``, ``version``, ``hash``, ``format``,
+                ``source``, ``training_date``, ``training_data_description``, ``metrics``,
+                ``limitations`` and more (``CardInfo``).
+            path: the model. Without it nothing is checked, and the card says so.
+            scan: also scan it; with the policy and the limits of this verifier.
+            verification: the receipt of its verified signature; compared with what is there.
+            bundles: signature files that lie inside the model.
+
+        Raises:
+            ConfigurationError: the information is not what it has to be, or the model cannot be
+                opened.
+            VerificationError: the receipt is of another model, or the model changed meanwhile.
+        """
+        from modelsec.provenance.card import make_card  # noqa: PLC0415 - on use
+
+        return make_card(
+            model_info,
+            now=self._clock(),
+            path=path,
+            scan=scan,
+            verification=verification,
+            bundles=bundles,
+            policy=self._policy,
+            limits=self._limits,
+        )
 
     def check_model_format(self, model_path: str | os.PathLike[str]) -> FormatCheck:
         """Say whether a model file is safe to load. The content decides, never the name.
