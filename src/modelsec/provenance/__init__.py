@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from modelsec.provenance.ml_bom import card_to_ml_bom, ml_bom_json
     from modelsec.provenance.readme_check import card_problems
     from modelsec.provenance.record import Conversion, ConvertedTensor
+    from modelsec.provenance.safetensors_arrays import read_arrays
     from modelsec.provenance.state_dict import DroppedLeaf
     from modelsec.provenance.verified import open_verified
     from modelsec.provenance.verified_model import VerifiedModel
@@ -50,6 +51,7 @@ _HOMES = {
     "make_card": "card",
     "ml_bom_json": "ml_bom",
     "open_verified": "verified",
+    "read_arrays": "safetensors_arrays",
     "read_card": "card_document",
     "verify_approval": "approval",
 }
@@ -79,6 +81,7 @@ __all__ = [
     "make_card",
     "ml_bom_json",
     "open_verified",
+    "read_arrays",
     "read_card",
     "verify_approval",
 ]
