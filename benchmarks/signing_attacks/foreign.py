@@ -27,7 +27,7 @@ Document = dict[str, Any]
 def digest(content: bytes, algorithm: str = "sha256") -> str:
     """Return the digest of a file's bytes, as hex."""
     if algorithm == "blake3":
-        from blake3 import blake3  # noqa: PLC0415 - an extra, needed by two probes
+        from blake3 import blake3  # noqa: PLC0415 - an extra, needed by one variant
 
         return str(blake3(content).hexdigest())
     return hashlib.new(algorithm, content).hexdigest()
@@ -168,3 +168,8 @@ def hint(key: ec.EllipticCurvePrivateKey) -> str:
 def b64(data: bytes) -> str:
     """Return standard base64."""
     return base64.b64encode(data).decode()
+
+
+def unb64(text: str) -> bytes:
+    """Return the bytes of standard base64."""
+    return base64.b64decode(text)

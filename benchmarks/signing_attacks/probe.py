@@ -24,21 +24,37 @@ class Race:
         act: what the attacker then does.
         after: a file that has to be opened, and read, before; else None.
         beside: act in another thread while the file is read, not before it is.
+        earlier: a file, and what the attacker does just before that one is opened.
     """
 
     opened: str
     act: Callable[[], None]
     after: str | None = None
     beside: bool = False
+    earlier: tuple[str, Callable[[], None]] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """A file that is loaded after the verification.
+
+    Attributes:
+        name: of the file.
+        between: what the attacker does between the verification and the loading.
+    """
+
+    name: str
+    between: Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A public key that is trusted, and how long."""
+    """A public key that is trusted, how long, and whether it still is."""
 
     pem: Path
     not_before: datetime | None = None
     not_after: datetime | None = None
+    revoked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +74,10 @@ class Attempt:
         only: verify these files only.
         ignore_unsigned: permit files that nobody signed.
         shard_size: of the bundle, for verifiers that have to be told.
-        algorithm: of the bundle, likewise.
+        links: whether the bundle permits links, likewise.
         now: the time of the verification.
         race: what happens meanwhile.
+        load: what is loaded afterwards; loading anything but the signed bytes is to accept it.
         unprivileged: verify as a user whom file permissions bind.
     """
 
@@ -76,9 +93,10 @@ class Attempt:
     only: tuple[str, ...] | None = None
     ignore_unsigned: bool = False
     shard_size: int | None = None
-    algorithm: str = "sha256"
+    links: bool = False
     now: datetime = NOW
     race: Race | None = None
+    load: Load | None = None
     unprivileged: bool = False
 
 
@@ -125,6 +143,51 @@ class Attacks:
         def add(stage: Stage) -> Stage:
             name = getattr(stage, "__name__", "").replace("_", " ")
             self.probes.append(Probe(name, self.group, expected, stage, asked))
+            return stage
+
+        return add
+
+
+Honest = Callable[["Workshop"], Attempt]
+"""Returns what every verifier should accept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One legitimate variant.
+
+    Attributes:
+        name: unique.
+        stage: sets it up.
+        verifier: of ours, the one that has to accept it.
+        asked: what the verifier's user asks for that other verifiers cannot be asked, or empty.
+    """
+
+    name: str
+    stage: Honest
+    verifier: str = "modelsec strict"
+    asked: str = ""
+
+    @property
+    def effect(self) -> str:
+        """What is special, in one line."""
+        return (self.stage.__doc__ or "").strip().partition("\n")[0]
+
+
+@dataclass(slots=True)
+class Variants:
+    """Legitimate variants, in the order in which they are written."""
+
+    variants: list[Variant] = field(default_factory=list)
+
+    def accepted_by(
+        self, verifier: str = "modelsec strict", *, asked: str = ""
+    ) -> Callable[[Honest], Honest]:
+        """Add a variant, with the verifier of ours that accepts it."""
+
+        def add(stage: Honest) -> Honest:
+            name = getattr(stage, "__name__", "").replace("_", " ")
+            self.variants.append(Variant(name, stage, verifier, asked))
             return stage
 
         return add

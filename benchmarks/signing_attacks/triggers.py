@@ -22,20 +22,27 @@ _READ_S = 0.05
 
 
 class Trigger:
-    """An audit hook that is armed with one race at a time."""
+    """An audit hook that is armed with one race at a time.
+
+    Attributes:
+        happened: what the attacker of the last race did was done.
+    """
 
     def __init__(self) -> None:
+        self.happened = False
         self._race: Race | None = None
-        self._fired = False
         self._opened: set[str] = set()
         self._attacker: threading.Thread | None = None
+        self._started = threading.Lock()
         sys.addaudithook(self._heard)
 
     @contextmanager
     def armed(self, race: Race | None) -> Iterator[None]:
         """Have a race happen within the block."""
         self._opened.clear()
-        self._fired = False
+        self._attacker = None
+        self.happened = False
+        self._started = threading.Lock()
         self._race = race
         try:
             yield
@@ -43,19 +50,20 @@ class Trigger:
             self._race = None
             if self._attacker is not None:
                 self._attacker.join()
-                self._attacker = None
 
     def _heard(self, event: str, arguments: tuple[object, ...]) -> None:
         race = self._race
         if race is None or event not in _EVENTS:
             return
         path = arguments[0]
-        if not isinstance(path, str | os.PathLike):
+        if not isinstance(path, str | bytes | os.PathLike):
             return
-        name = os.path.basename(os.fspath(path))  # noqa: PTH119 - may be of any type
+        name = os.path.basename(os.fsdecode(path))  # noqa: PTH119 - may be of any type
+        if race.earlier is not None and name == race.earlier[0] and name not in self._opened:
+            race.earlier[1]()
+            self.happened = True
         self._opened.add(name)
-        if name == race.opened and not self._fired:
-            self._fired = True
+        if name == race.opened and self._started.acquire(blocking=False):
             self._set_off(race)
 
     def _set_off(self, race: Race) -> None:
@@ -63,8 +71,9 @@ class Trigger:
             self._wait_for(race.after)
         if not race.beside:
             race.act()
+            self.happened = True
             return
-        self._attacker = threading.Thread(target=_once_open, args=(race,), daemon=True)
+        self._attacker = threading.Thread(target=self._once_open, args=(race,), daemon=True)
         self._attacker.start()
 
     def _wait_for(self, name: str) -> None:
@@ -73,14 +82,14 @@ class Trigger:
             time.sleep(0.001)
         time.sleep(_READ_S)
 
-
-def _once_open(race: Race) -> None:
-    """Act as soon as this process holds the file open."""
-    latest = time.monotonic() + _PATIENCE_S
-    while time.monotonic() < latest:
-        if any(_target(link) == race.opened for link in Path("/proc/self/fd").iterdir()):
-            race.act()
-            return
+    def _once_open(self, race: Race) -> None:
+        """Act as soon as this process holds the file open."""
+        latest = time.monotonic() + _PATIENCE_S
+        while time.monotonic() < latest:
+            if any(_target(link) == race.opened for link in Path("/proc/self/fd").iterdir()):
+                race.act()
+                self.happened = True
+                return
 
 
 def _target(link: Path) -> str:

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 from modelsec.errors import ConfigurationError, VerificationError
+from modelsec.provenance.verified import open_verified
 from modelsec.signing import OMS, STRICT, Profile, TrustedKeys, TrustedRoots, TrustStore, Verifier
 from modelsec.signing.keys import PublicKey, TrustedKey
 
 from .probe import Attempt
 
-Kind = Literal["accepted", "refused", "foreign", "ended", "hung"]
+Kind = Literal["accepted", "refused", "foreign", "ended", "hung", "missed"]
 
 _NOBODY = 65534
 
@@ -23,7 +24,7 @@ class Outcome:
 
     Attributes:
         kind: ``refused`` is with an error that the verifier documents, ``foreign`` with another
-            one; ``ended`` and ``hung``: its process.
+            one; ``ended`` and ``hung``: its process; ``missed``: a race, whose moment never came.
         error: name of the exception's class.
         message: of the exception.
     """
@@ -48,12 +49,17 @@ def ours(profile: Profile) -> Verify:
             if attempt.roots
             else TrustedKeys(
                 [
-                    TrustedKey(PublicKey.load(key.pem), key.not_before, key.not_after)
+                    TrustedKey(
+                        PublicKey.load(key.pem),
+                        not_before=key.not_before,
+                        not_after=key.not_after,
+                        revoked=key.revoked,
+                    )
                     for key in attempt.keys
                 ]
             )
         )
-        Verifier(
+        verifier = Verifier(
             trust,
             profile=profile,
             name=attempt.name,
@@ -61,7 +67,15 @@ def ours(profile: Profile) -> Verify:
             releases=None if attempt.releases is None else TrustStore(attempt.releases),
             threshold=attempt.threshold,
             clock=lambda: attempt.now,
-        ).verify(
+        )
+        if attempt.load is not None:
+            with open_verified(
+                attempt.model, verifier, signature=attempt.bundles[0], scan=False
+            ) as model:
+                attempt.load.between()
+                _ = model.buffer(attempt.load.name)
+            return
+        verifier.verify(
             attempt.model,
             attempt.bundles,
             only=attempt.only,
@@ -74,7 +88,7 @@ def ours(profile: Profile) -> Verify:
 def reference(attempt: Attempt) -> None:
     """Call the reference implementation: one bundle, one key or the roots, no clock, no names.
 
-    It can ignore unsigned files, and has to be told the layout of shards and of BLAKE2.
+    It can ignore unsigned files, and has to be told of shards and of links.
     """
     from model_signing import hashing, verifying  # noqa: PLC0415 - the peer, only if asked for
 
@@ -87,7 +101,12 @@ def reference(attempt: Attempt) -> None:
         config.set_hashing_config(
             hashing.Config().use_shard_serialization(shard_size=attempt.shard_size)
         )
+    elif attempt.links:
+        config.set_hashing_config(hashing.Config().set_allow_symlinks(True))
     config.verify(attempt.model, attempt.bundles[0])
+    if attempt.load is not None:
+        attempt.load.between()
+        _ = (attempt.model / attempt.load.name).read_bytes()
 
 
 VERIFIERS: dict[str, tuple[Verify, tuple[type[Exception], ...]]] = {
@@ -128,4 +147,3 @@ def _as_nobody(wanted: bool) -> Iterator[None]:  # noqa: FBT001 - a field of the
         yield
     finally:
         os.seteuid(0)
-

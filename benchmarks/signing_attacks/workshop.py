@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -56,7 +55,7 @@ class Workshop:
         path.write_bytes(foreign.public_pem(key or self.key))
         return Key(path)
 
-    def statement(self, **options: Any) -> Document:
+    def statement(self, **options: object) -> Document:
         """Return the statement of the model as it is now."""
         return foreign.statement(self.model, **options)
 
@@ -66,7 +65,7 @@ class Workshop:
         *,
         key: ec.EllipticCurvePrivateKey | None = None,
         to: Path | None = None,
-        **more: Any,
+        **more: object,
     ) -> Attempt:
         """Make the honest model unless there is one, sign it, and return the honest request.
 
@@ -84,7 +83,7 @@ class Workshop:
         self.write(foreign.bundle(payload, key or self.key), where)
         return replace(Attempt(self.model, (where,), keys=(self.trusted(),)), **more)
 
-    def signed_as_it_is(self, public_pem: bytes, **more: Any) -> Attempt:
+    def signed_as_it_is(self, public_pem: bytes, **more: object) -> Attempt:
         """Return the request for a bundle that is there already, by the signer of this key."""
         path = self.folder / "signer.pub"
         path.write_bytes(public_pem)
@@ -106,14 +105,24 @@ class Workshop:
 @contextmanager
 def workshop() -> Iterator[Workshop]:
     """Give a workshop in a temporary folder that every user may enter."""
-    folder = Path(tempfile.mkdtemp(prefix="signing-attack-"))
-    folder.chmod(0o755)
+    folder = open_folder()
     try:
         yield Workshop(folder)
     finally:
-        # Some probes nest deeper than Python's rmtree can follow, or lock their folders.
-        for command in (["chmod", "-R", "u+rwx"], ["rm", "-rf"]):
-            subprocess.run([*command, str(folder)], check=True)  # noqa: S603 - our own folder
+        remove(folder)
+
+
+def open_folder() -> Path:
+    """Make a temporary folder that every user may enter."""
+    folder = Path(tempfile.mkdtemp(prefix="signing-attack-"))
+    folder.chmod(0o755)
+    return folder
+
+
+def remove(folder: Path) -> None:
+    """Remove what probes leave: deeper than Python's rmtree can follow, and locked."""
+    for command in (["chmod", "-R", "u+rwx"], ["rm", "-rf"]):
+        subprocess.run([*command, str(folder)], check=True)  # noqa: S603 - our own folder
 
 
 def new_key() -> ec.EllipticCurvePrivateKey:

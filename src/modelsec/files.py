@@ -8,9 +8,30 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import IO, Any, BinaryIO, TextIO, TypeVar, cast
 
-from modelsec.errors import ConfigurationError, shown_path
+from modelsec.errors import ConfigurationError, shown, shown_path
 
 _File = TypeVar("_File", bound=IO[Any])
+
+
+def as_path(path: object, what: str = "path") -> Path:
+    """Return a path that the system can take.
+
+    Args:
+        path: text or a ``PathLike`` of text.
+        what: for the message.
+
+    Raises:
+        ConfigurationError: it is something else, empty, or not encodable, or holds a NUL.
+    """
+    if not isinstance(path, str | os.PathLike):
+        raise ConfigurationError(f"the {what} must be a path, not {shown(path)}")
+    try:
+        text = os.fspath(path)
+        if not isinstance(text, str) or not text or b"\0" in os.fsencode(text):
+            raise ConfigurationError(f"the {what} must be a path, not {shown(text)}")
+    except (TypeError, UnicodeEncodeError) as error:
+        raise ConfigurationError(f"the {what} must be a path, not {shown(path)}") from error
+    return Path(text)
 
 
 def atomic_text(path: str | Path) -> AbstractContextManager[TextIO]:

@@ -151,7 +151,7 @@ def test_single_files_can_be_verified(model: Path) -> None:
         verifier().verify(model, only=["config.json"])
 
 
-@pytest.mark.parametrize("only", [[], "config.json", ()])
+@pytest.mark.parametrize("only", [[], "config.json", (), 5, [["x"]], [1, "a"], b"x"])
 def test_only_needs_names(only: object, model: Path) -> None:
     """An empty list must not verify nothing, a text is no list of letters."""
     sign(model, KEY)
@@ -315,10 +315,78 @@ def test_an_expired_signature_is_refused(model: Path) -> None:
         verifier(clock=lambda: NOW + timedelta(seconds=1)).verify(model)
 
 
+def test_ignored_paths_are_a_list(model: Path) -> None:
+    """A text is no list of letters."""
+    sign(model, KEY)
+    for wrong in ("cache", 5, [5], b"x"):
+        with pytest.raises(ConfigurationError, match="list of paths"):
+            verifier(profile=OMS).verify(model, ignore=wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"clock": 5}, {"clock": lambda: None}, {"name": 5}, {"version": 5}, {"releases": 5}],
+    ids=["no clock", "no time", "name", "version", "releases"],
+)
+def test_wrong_options_are_the_callers_fault(options: dict[str, object], model: Path) -> None:
+    """Each is told as a configuration error, at once or when it is needed."""
+    sign(model, KEY, release=Release("churn", version="1", serial=1))
+    with pytest.raises(ConfigurationError):
+        verifier(**options).verify(model)
+    with pytest.raises(ConfigurationError):
+        verifier().verify(model, on_progress=5)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("path", ["", "a\0b", "x" * 5000, "\ud800", "/dev/null/x"])
+def test_a_path_that_no_file_has(path: str, model: Path) -> None:
+    """As model, as signature and as trust store: a configuration error."""
+    sign(model, KEY)
+    for act in (
+        lambda: verifier().verify(path, model.with_name("model.sig")),
+        lambda: verifier().verify(model, path),
+        lambda: sign(model, KEY, signature=path),
+        lambda: TrustStore(path).remember("churn", 1, "a"),
+    ):
+        with pytest.raises(ConfigurationError):
+            act()
+
+
+def test_a_signature_behind_links_in_a_circle(model: Path) -> None:
+    """It cannot be written, and that is said."""
+    model.with_name("one").symlink_to(model.with_name("two"))
+    model.with_name("two").symlink_to(model.with_name("one"))
+    with pytest.raises(ConfigurationError):
+        sign(model, KEY, signature=model.with_name("one") / "model.sig")
+
+
+def test_code_beside_empty_files_is_seen(model: Path) -> None:
+    """Files without bytes are permitted in shards of others; the whole tree is looked at again."""
+    (model / "big.bin").write_bytes(bytes(5_000_000))
+    sign(model, KEY, shard_size=1024 * 1024)
+    (model / "later").write_bytes(b"")
+    assert verifier(profile=OMS).verify(model).unsigned == ("later",)
+
+    def add(_done: int, _total: int) -> None:
+        (model / "code.py").write_text("import os", "utf-8")
+
+    with pytest.raises(DigestMismatchError) as caught:
+        verifier(profile=OMS).verify(model, on_progress=add)
+    assert caught.value.added == ("code.py",)
+
+
+def test_a_longer_shard_is_refused_before_it_is_read(model: Path) -> None:
+    """The manifest tells the size: a sparse terabyte costs nothing."""
+    sign(model, KEY, shard_size=1024)
+    os.truncate(model / "sub" / "weights.bin", 1 << 40)
+    with pytest.raises(DigestMismatchError) as caught:
+        verifier().verify(model)
+    assert caught.value.changed == ("sub/weights.bin",)
+
+
 def test_a_time_without_a_zone_is_no_time(model: Path) -> None:
     """It would mean another moment on another machine."""
     sign(model, KEY)
-    with pytest.raises(ConfigurationError, match="time zone"):
+    with pytest.raises(ConfigurationError, match="with a zone"):
         verifier(clock=lambda: datetime(2026, 1, 1)).verify(model)  # noqa: DTZ001 - the point
 
 

@@ -73,6 +73,11 @@ class Authentication:
             raise ConfigurationError(f"the threshold must be 1 or more, not {shown(threshold)}")
         if not isinstance(profile, Profile):
             raise ConfigurationError(f"{shown(profile)} is not a Profile: give STRICT or OMS")
+        for what, value in (("name", name), ("version", version)):
+            if not isinstance(value, str | None):
+                raise ConfigurationError(f"the {what} must be text, not {shown(value)}")
+        if releases is not None and not hasattr(releases, "admit"):
+            raise ConfigurationError(f"{shown(releases)} remembers no releases: give a TrustStore")
         self._trusts = trusts
         self._profile = profile
         self._name = name
@@ -84,8 +89,11 @@ class Authentication:
         self, path: str | Path, signature: Signatures = None, *, now: datetime
     ) -> Claim:
         """Return what trusted signers say about the model at ``path``; see ``Verifier``."""
-        if now.tzinfo is None:
-            raise ConfigurationError("the verification time needs a time zone, e.g. datetime.UTC")
+        if not isinstance(now, datetime) or now.tzinfo is None:
+            raise ConfigurationError(
+                f"the time of a verification is a datetime with a zone, e.g. datetime.UTC, not "
+                f"{shown(now)}"
+            )
         model = model_path(path)
         bundles = _bundles(model, signature)
         authentic, refusals = self._authentic(model, bundles, now)
@@ -95,11 +103,10 @@ class Authentication:
         manifest = first.statement.manifest
         self._check_release(release, manifest.tree_digest, now)
         # A path is left out only if every signer left it out.
-        ignored = tuple(
-            name
-            for name in manifest.layout.ignore_paths
-            if all(name in each.statement.manifest.layout.ignore_paths for each in authentic)
+        by_all = frozenset(manifest.layout.ignore_paths).intersection(
+            *(each.statement.manifest.layout.ignore_paths for each in authentic)
         )
+        ignored = tuple(name for name in manifest.layout.ignore_paths if name in by_all)
         return Claim(
             path=model,
             manifest=replace(manifest, layout=replace(manifest.layout, ignore_paths=ignored)),
@@ -146,7 +153,7 @@ class Authentication:
         statement = parse_statement(
             bundle.payload,
             profile=self._profile,
-            single_file_name=None if model.is_dir() else model.name,
+            single_file_name=None if os.path.isdir(model) else model.name,  # noqa: PTH112 - no error
         )
         if signatory.compatibility and not statement.legacy:
             raise SignatureMismatchError(

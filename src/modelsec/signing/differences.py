@@ -15,6 +15,15 @@ def changed_files(signed: Manifest, observed: Manifest, names: Collection[str]) 
     return tuple(sorted(name for name in names if before.get(name) != now.get(name)))
 
 
+def signed_sizes(signed: Manifest) -> dict[str, int]:
+    """Return the sizes that a manifest tells, by name: of shards, and of their empty files."""
+    sizes = dict.fromkeys(signed.empty_files, 0)
+    for resource in signed.resources:
+        if resource.end is not None:
+            sizes[resource.name] = max(sizes.get(resource.name, 0), resource.end)
+    return sizes
+
+
 def mismatch(
     path: Path,
     *,

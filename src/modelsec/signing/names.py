@@ -21,6 +21,7 @@ a bundle or the caller is at fault. The ``check_...`` functions raise for trees 
 import unicodedata
 from bisect import bisect_right
 from collections.abc import Collection, Iterable
+from functools import lru_cache
 from itertools import pairwise
 
 from modelsec.errors import ConfigurationError, UnsafeTreeError, shown
@@ -87,6 +88,7 @@ def name_fault(name: object, *, profile: Profile) -> str | None:
     return next((fault for fault in faults if fault is not None), None)
 
 
+@lru_cache(maxsize=8_192)
 def component_fault(part: str, *, profile: Profile) -> str | None:
     """Say why one component of a path cannot be signed, or return None."""
     if not part:

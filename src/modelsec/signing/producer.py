@@ -1,12 +1,13 @@
 """Sign a model: walk it, hash it, state what it is, and write the bundle beside it."""
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelsec.errors import ConfigurationError, shown, shown_path
-from modelsec.files import atomic_binary
+from modelsec.files import as_path, atomic_binary
 from modelsec.signing.bundle import pae, write_bundle
 from modelsec.signing.manifest import Algorithm, Layout, Manifest
 from modelsec.signing.names import ignore_path_fault
@@ -117,7 +118,7 @@ def sign(  # noqa: PLR0913 - the front door's options, all by keyword
             tree, layout, on_progress=on_progress, workers=workers, cache=cache
         ).manifest
         excluded = tree.excluded
-    subject = model.resolve().name
+    subject = os.path.basename(os.path.realpath(model))  # noqa: PTH119 - idem
     payload = build_statement(
         manifest, subject=subject, release=release, predicate_type=signer.predicate_type
     )
@@ -140,9 +141,7 @@ def model_path(path: str | Path) -> Path:
     Raises:
         ConfigurationError: it is not a path.
     """
-    if not isinstance(path, str | Path):
-        raise ConfigurationError(f"a model is given by its path, not by {shown(path)}")
-    return Path(path)
+    return as_path(path, "model")
 
 
 def bundle_path(model: Path, signature: str | Path | None) -> Path:
@@ -152,9 +151,7 @@ def bundle_path(model: Path, signature: str | Path | None) -> Path:
         ConfigurationError: the model's path has no name to derive it from.
     """
     if signature is not None:
-        if not isinstance(signature, str | Path):
-            raise ConfigurationError(f"a signature is given by its path, not by {shown(signature)}")
-        return Path(signature)
+        return as_path(signature, "signature")
     whole = model if model.name not in {"", ".."} else model.resolve()
     if not whole.name:
         raise ConfigurationError(
@@ -165,8 +162,9 @@ def bundle_path(model: Path, signature: str | Path | None) -> Path:
 
 def _inside(bundle: Path, model: Path) -> tuple[str, ...]:
     """The bundle's own name if it lies inside the model: it cannot sign itself."""
-    folder, root = bundle.parent.resolve(), model.resolve()
-    if not folder.is_relative_to(root) or not model.is_dir():
+    # Not resolve(), which raises at links that lead in circles.
+    folder, root = (Path(os.path.realpath(each)) for each in (bundle.parent, model))
+    if not folder.is_relative_to(root) or not root.is_dir():
         return ()
     name = (folder / bundle.name).relative_to(root).as_posix()
     fault = ignore_path_fault(name)

@@ -87,6 +87,8 @@ def survey(  # noqa: PLR0913 - what to hash, and options by keyword
     """
     if not isinstance(layout, Layout):
         raise ConfigurationError(f"layout is a Layout, not {shown(layout)}")
+    if on_progress is not None and not callable(on_progress):
+        raise ConfigurationError(f"on_progress must be a function, not {shown(on_progress)}")
     new_hasher(layout.algorithm)
     threads = _threads(workers)
     entries = _wanted(tree, only)

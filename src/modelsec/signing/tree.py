@@ -18,6 +18,7 @@ from modelsec.errors import (
     shown,
     shown_path,
 )
+from modelsec.files import as_path
 from modelsec.signing.folders import Folder, identity_of, open_folder
 from modelsec.signing.links import follow
 from modelsec.signing.names import check_ignore_path, check_name, collisions
@@ -213,7 +214,7 @@ def open_tree(  # noqa: PLR0913 - what to open, and options by keyword
         UnsafeTreeError: the model is empty, or holds what no signature can cover.
         ConfigurationError: it does not exist or cannot be opened, or an argument is wrong.
     """
-    where = _as_path(path)
+    where = as_path(path, "model")
     _check_arguments(profile, ignore_paths, max_entries, allow_symlinks=allow_symlinks)
     places = _places(bundles)
     real = _real_path(where, profile)
@@ -242,18 +243,6 @@ def open_tree(  # noqa: PLR0913 - what to open, and options by keyword
     except BaseException:
         root.close()
         raise
-
-
-def _as_path(path: object) -> Path:
-    if not isinstance(path, str | Path):
-        raise ConfigurationError(f"a path is a str or a Path, not {shown(path)}")
-    try:
-        raw = os.fsencode(path)
-    except UnicodeEncodeError as error:
-        raise ConfigurationError(f"no path: {shown(path)}") from error
-    if not raw or b"\0" in raw:
-        raise ConfigurationError(f"no path: {shown(path)}")
-    return Path(path)
 
 
 def _check_arguments(
@@ -295,13 +284,14 @@ def _places(bundles: object) -> frozenset[tuple[int, int, str]]:
     if isinstance(bundles, str | bytes) or not isinstance(bundles, Sequence):
         raise ConfigurationError(f"bundles is a list of paths, not {shown(bundles)}")
     places = set()
-    for bundle in map(_as_path, bundles):
-        for path in {bundle, Path(os.path.realpath(bundle))}:
-            try:
-                folder = path.parent.stat()
-            except OSError:
-                continue  # What is nowhere is not in the model either.
-            places.add((folder.st_dev, folder.st_ino, path.name))
+    for bundle in bundles:
+        # Of a link, its own place and not that of its target: that may be a file of the model.
+        path = as_path(bundle, "signature")
+        try:
+            folder = path.parent.stat()
+        except OSError:
+            continue  # What is nowhere is not in the model either.
+        places.add((folder.st_dev, folder.st_ino, path.name))
     return frozenset(places)
 
 

@@ -20,7 +20,7 @@ from modelsec.errors import (
     shown,
     shown_path,
 )
-from modelsec.files import atomic_text, regular_file
+from modelsec.files import as_path, atomic_text, regular_file
 from modelsec.signing import strict_json
 
 _VERSION = 1
@@ -61,7 +61,7 @@ class TrustStore:
     """
 
     def __init__(self, path: str | Path) -> None:
-        self._path = Path(path)
+        self._path = as_path(path, "trust store")
 
     def admit(self, name: str, serial: int, tree_digest: str) -> None:
         """Return if the release is not older than what is remembered."""
@@ -100,7 +100,7 @@ class TrustStore:
 
 
 def _releases(document: object) -> dict[str, tuple[int, str]]:
-    if not isinstance(document, dict) or document.get("version") != _VERSION:
+    if not isinstance(document, dict) or _version(document) != _VERSION:
         raise TypeError(f"it is not a document of version {_VERSION}")
     models = document["models"]
     if not isinstance(models, dict):
@@ -112,6 +112,11 @@ def _releases(document: object) -> dict[str, tuple[int, str]]:
             raise TypeError(f"the entry of {shown(name)} is not a serial and a digest")
         releases[name] = (serial, digest)
     return releases
+
+
+def _version(document: dict[str, object]) -> int | None:
+    version = document.get("version")
+    return version if type(version) is int else None
 
 
 def _admit(known: tuple[int, str] | None, name: str, serial: int, tree_digest: str) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from modelsec.errors import ConfigurationError, shown
 from modelsec.signing.authentication import Authentication, Signatures
 from modelsec.signing.claim import Claim
-from modelsec.signing.differences import changed_files, mismatch
+from modelsec.signing.differences import changed_files, mismatch, signed_sizes
 from modelsec.signing.profile import STRICT, Profile
 from modelsec.signing.receipt import Verification
 from modelsec.signing.survey import survey
@@ -66,6 +66,8 @@ class Verifier:
             threshold=threshold,
         )
         self._profile = profile
+        if not callable(clock):
+            raise ConfigurationError(f"the clock must be a function, not {shown(clock)}")
         self._clock = clock
 
     def authenticate(self, path: str | Path, signature: Signatures = None) -> Claim:
@@ -116,11 +118,7 @@ class Verifier:
             DigestMismatchError: files were added, removed or changed; its fields say which.
             ConfigurationError: the model or a bundle cannot be opened, or an extra is missing.
         """
-        if ignore and not self._profile.excluded_files:
-            raise ConfigurationError(
-                f"the profile {self._profile.name!r} leaves nothing out: remove the files, or use "
-                "profile 'oms' to ignore them"
-            )
+        _check_ignore(ignore, self._profile)
         claim = self.authenticate(path, signature)
         names = _wanted(claim, only)
         with open_tree(
@@ -138,7 +136,8 @@ class Verifier:
                 on_progress=on_progress,
                 workers=workers,
                 cache=cache,
-                only=None if only is None and not unsigned else names,
+                # A look at the whole tree again, at the end, unless strangers are permitted in it.
+                only=None if only is None and not ignore_unsigned else names,
             )
             excluded = tree.excluded
         changed = changed_files(claim.manifest, surveyed.manifest, names)
@@ -163,11 +162,29 @@ class Verifier:
         )
 
 
+def _check_ignore(ignore: object, profile: Profile) -> None:
+    if not isinstance(ignore, Sequence) or not _are_texts(ignore):
+        raise ConfigurationError(f"ignore={shown(ignore)} must be a list of paths")
+    if ignore and not profile.excluded_files:
+        raise ConfigurationError(
+            f"the profile {profile.name!r} leaves nothing out: remove the files, or use "
+            "profile 'oms' to ignore them"
+        )
+
+
+def _are_texts(values: object) -> bool:
+    return (
+        isinstance(values, Collection)
+        and not isinstance(values, str | bytes)
+        and all(isinstance(value, str) for value in values)
+    )
+
+
 def _wanted(claim: Claim, only: Collection[str] | None) -> frozenset[str]:
     signed = claim.manifest.names
     if only is None:
         return frozenset(signed)
-    if isinstance(only, str) or not only:
+    if not _are_texts(only) or not only:
         raise ConfigurationError(
             f"only={shown(only)} must name at least one file, in a list; leave it out to verify all"
         )
@@ -191,8 +208,13 @@ def _compare_names(
         # OMS leaves files without bytes out of shards: by its text nobody can sign them there.
         unsigned = tuple(name for name in unsigned if sizes[name])
     missing = names.difference(sizes)
-    if unsigned or missing:
-        raise mismatch(claim.path, added=unsigned, missing=missing)
+    # Shards tell the size that was signed: what has another one need not be read.
+    signed = signed_sizes(claim.manifest)
+    changed = [
+        name for name in names & sizes.keys() if sizes[name] != signed.get(name, sizes[name])
+    ]
+    if unsigned or missing or changed:
+        raise mismatch(claim.path, added=unsigned, missing=missing, changed=changed)
 
 
 def _gaps(only: Collection[str] | None, cached: tuple[str, ...]) -> tuple[str, ...]:

@@ -149,7 +149,7 @@ class Walk:
         path = level.prefix + name
         self._count_in(path)
         kind = stat.S_IFMT(status.st_mode)
-        if (*level.identity, name) in self._rules.bundles and kind != stat.S_IFLNK:
+        if (*level.identity, name) in self._rules.bundles and kind == stat.S_IFREG:
             return
         if path in self._rules.excluded:
             self._excluded.append(path)

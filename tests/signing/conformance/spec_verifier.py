@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -39,7 +40,7 @@ def require(holds: object, clause: str) -> None:
         raise RefusedError(clause)
 
 
-def verify(
+def verify(  # noqa: PLR0913 - what the text lets a verifier choose
     raw: bytes,
     model: Path,
     *,
@@ -60,7 +61,10 @@ def verify(
         statement: dict[str, Any] = json.loads(payload)
         _check_statement(statement)
         _check_model(statement["predicate"], model, besides, ignore_unsigned=ignore_unsigned)
-    except (ValueError, KeyError, TypeError, AttributeError, InvalidSignature) as error:
+    except (
+        *(ValueError, KeyError, TypeError, AttributeError, RecursionError),
+        InvalidSignature,
+    ) as error:
         raise RefusedError(repr(error)) from error
     return statement
 
@@ -102,7 +106,7 @@ def _leaf_key(
     assert root is not None
     now = datetime.now(UTC)
     path = [*chain] if chain[-1] == root else [*chain, root]
-    for child, issuer in zip(path, path[1:], strict=False):
+    for child, issuer in pairwise(path):
         child.verify_directly_issued_by(issuer)
         require(child.not_valid_before_utc <= now <= child.not_valid_after_utc, "8.2 validity")
     key = chain[0].public_key()

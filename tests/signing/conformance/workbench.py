@@ -18,7 +18,11 @@ from tests.signing.conformance import spec_signer, spec_verifier
 from tests.signing.conformance.spec_signer import Document
 
 Edit = Callable[[Document], object]
-CURVES = {"p256": ec.SECP256R1, "p384": ec.SECP384R1, "p521": ec.SECP521R1}
+CURVES: dict[str, Callable[[], ec.EllipticCurve]] = {
+    "p256": ec.SECP256R1,
+    "p384": ec.SECP384R1,
+    "p521": ec.SECP521R1,
+}
 
 
 @dataclass(frozen=True)
@@ -153,7 +157,8 @@ class Bench:
             if rooted:
                 _root_again(statement)
         key = self.pair.key
-        document = spec_signer.sealed(statement, key, material or spec_signer.by_hint(key))
+        named = spec_signer.by_hint(key) if material is None else material
+        document = spec_signer.sealed(statement, key, named)
         if envelope is not None:
             envelope(document)
         self.bundle.write_text(json.dumps(document), "utf-8")
@@ -170,7 +175,7 @@ class Bench:
             assert Verifier(trust, profile=STRICT).verify(model, self.bundle).unsigned == ()
 
     def refused(
-        self, error: type[VerificationError], match: str = "", *, oracle: bool = True
+        self, error: type[VerificationError], match: str | None = None, *, oracle: bool = True
     ) -> None:
         """All three refuse the bundle; the library with this error, the adapter with exit code 1.
 
