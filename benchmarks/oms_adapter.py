@@ -1,12 +1,14 @@
+#!/usr/bin/env python3
 """The command line of the OMS conformance suite, in terms of ``modelsec sign`` and ``verify``.
 
 The suite calls ``ADAPTER sign-model|verify-model ...`` and looks at the exit code. Run it as
-``pytest test --entrypoint="python benchmarks/oms_adapter.py"`` in a checkout of it. Nothing is
+``pytest test --entrypoint=.../benchmarks/oms_adapter.py`` in a checkout of it. Nothing is
 done here but renaming options: OMS's own profile is asked for, and any certificate under the given
 chain is trusted, because the suite names no identity.
 """
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -35,7 +37,8 @@ def _sign(options: argparse.Namespace) -> list[str]:
 
 
 def _verify(options: argparse.Namespace) -> list[str]:
-    call = ["verify", options.model_path, "--signature", options.bundle, "--profile", "oms"]
+    call = ["verify", options.model_path, "--signature", options.bundle]
+    call += ["--profile", "oms", "--legacy"]
     if options.method == "key":
         call += ["--key", options.public_key]
     elif options.method == "certificate":
@@ -48,8 +51,10 @@ def _verify(options: argparse.Namespace) -> list[str]:
 
 def _inside(options: argparse.Namespace) -> list[str]:
     """Paths outside the model are left out anyway."""
-    root = Path(options.model_path).absolute()
-    return [path for path in options.ignore_paths if Path(path).absolute().is_relative_to(root)]
+    root = Path(os.path.realpath(options.model_path))
+    paths = map(Path, options.ignore_paths)
+    places = [Path(os.path.realpath(path.parent), path.name) for path in paths]
+    return [str(place.relative_to(root)) for place in places if place.is_relative_to(root)]
 
 
 def _each(option: str, values: list[str]) -> list[str]:

@@ -1,5 +1,6 @@
 """Attacks on the whole of signing, from outside: what a hostile reader of the code tried."""
 
+import base64
 import errno
 import json
 import os
@@ -74,8 +75,6 @@ def verifier(*keys: PrivateKey, **options: Any) -> Verifier:
 
 def resigned(signed: Signed, edit: Callable[[dict[str, Any]], None], path: Path) -> Path:
     """Write a bundle whose statement is another one, with a right signature."""
-    import base64  # noqa: PLC0415 - here only
-
     envelope = json.loads(signed.bundle.read_bytes())["dsseEnvelope"]
     statement = json.loads(base64.b64decode(envelope["payload"]))
     edit(statement)
@@ -273,11 +272,10 @@ def test_a_class_or_a_verifier_is_no_trust(model: Path, trust: Any) -> None:
 
 
 @pytest.mark.xfail(strict=True, reason="Path('/').with_name raises ValueError")
-@pytest.mark.parametrize("where", ["/", ".."])
-def test_a_signature_needs_the_name_of_a_file(model: Path, where: str) -> None:
+def test_a_signature_needs_the_name_of_a_file(model: Path) -> None:
     """A folder is no place for a signature, and is told as such."""
     with pytest.raises(ConfigurationError):
-        sign(model, KEY, signature=where)
+        sign(model, KEY, signature="/")
 
 
 @pytest.mark.xfail(strict=True, reason="OverflowError in the tree digest", raises=OverflowError)
@@ -293,7 +291,7 @@ def test_without_descriptors_a_bundle_is_no_foreign_error(
     """The second descriptor of a bundle may be the one too many."""
     sign(model, KEY)
 
-    def exhausted(descriptor: int) -> int:
+    def exhausted(_: int) -> int:
         raise OSError(errno.EMFILE, "Too many open files")
 
     monkeypatch.setattr(os, "dup", exhausted)
@@ -319,7 +317,7 @@ def test_refusals_leave_no_descriptor_thread_or_file(model: Path, tmp_path: Path
     others = sign(model, OTHER, signature=tmp_path / "other.sig")
     (tmp_path / "junk.sig").write_bytes(b"{")
 
-    def stop(done: int, total: int) -> None:
+    def stop(*_: int) -> None:
         raise KeyboardInterrupt
 
     before = sorted(os.listdir(tmp_path))  # noqa: PTH208 - names
@@ -396,7 +394,7 @@ def test_an_unsigned_empty_file_does_not_disable_the_second_look(model: Path) ->
     sign(model, KEY, shard_size=1024, profile=OMS)
     (model / "__init__.py").touch()
 
-    def plant(done: int, total: int) -> None:
+    def plant(*_: int) -> None:
         (model / "evil.py").write_text("import os", "utf-8")
 
     with pytest.raises(DigestMismatchError):
@@ -410,7 +408,7 @@ def test_a_shard_that_cannot_fit_is_not_hashed(model: Path) -> None:
         file.truncate(1 << 42)
     told: list[int] = []
     with pytest.raises(DigestMismatchError):
-        verifier().verify(model, on_progress=lambda done, total: told.append(done))
+        verifier().verify(model, on_progress=lambda *done: told.extend(done))
     assert not told
 
 
@@ -418,8 +416,6 @@ def test_a_legacy_signature_does_not_carry_a_new_statement(model: Path) -> None:
     """Text encoding and SHA-256 count for statements of OMS 0.2.0 only."""
     signed = sign(model, KEY)
     envelope = json.loads(signed.bundle.read_bytes())["dsseEnvelope"]
-    import base64  # noqa: PLC0415 - here only
-
     payload = base64.b64decode(envelope["payload"])
     kind = "application/vnd.in-toto+json"
     text = f"DSSEV1 {len(kind)} {kind} {len(payload)} {payload!r}".encode()

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelsec.errors import (
-    BundleFormatError,
     ConfigurationError,
     SignatureMismatchError,
     StaleModelError,
@@ -19,8 +18,7 @@ from modelsec.errors import (
     shown,
     shown_path,
 )
-from modelsec.files import regular_file
-from modelsec.signing.bundle import Bundle, parse_bundle
+from modelsec.signing.bundle import Bundle, parse_bundle, read_bundle
 from modelsec.signing.claim import Claim, nothing
 from modelsec.signing.producer import bundle_path, model_path
 from modelsec.signing.profile import Profile
@@ -30,9 +28,6 @@ from modelsec.signing.trust import Signatory, Trust
 
 if TYPE_CHECKING:
     from modelsec.signing.trust_store import ReleaseMemory
-
-BUNDLE_LIMIT = 64 * 1024 * 1024
-"""Bytes in a bundle; that of a model with 100,000 files has about 20 million."""
 
 Signatures = str | Path | Sequence[str | Path] | None
 
@@ -148,7 +143,7 @@ class Authentication:
         )
 
     def _one(self, model: Path, path: Path, now: datetime) -> _Authentic:
-        bundle = parse_bundle(_read(path))
+        bundle = parse_bundle(read_bundle(path))
         signatory, trust = self._trusted(bundle, now)
         statement = parse_statement(
             bundle.payload,
@@ -249,13 +244,3 @@ def _bundles(model: Path, signature: Signatures) -> tuple[Path, ...]:
             f"signature={shown(signature)} must be a path, or a list of at least one"
         )
     return tuple(bundle_path(model, each) for each in signature)
-
-
-def _read(path: Path) -> bytes:
-    with regular_file(path) as descriptor, os.fdopen(os.dup(descriptor), "rb") as file:
-        content = file.read(BUNDLE_LIMIT + 1)
-    if len(content) > BUNDLE_LIMIT:
-        raise BundleFormatError(
-            f"{shown_path(path)} has more than {BUNDLE_LIMIT:,} bytes: that is no signature bundle"
-        )
-    return content

@@ -3,11 +3,20 @@
 import base64
 import binascii
 import json
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
-from modelsec.errors import BundleFormatError, ConfigurationError, UnsupportedBundleError, shown
+from modelsec.errors import (
+    BundleFormatError,
+    ConfigurationError,
+    UnsupportedBundleError,
+    shown,
+    shown_path,
+)
+from modelsec.files import regular_file
 from modelsec.signing import strict_json
 from modelsec.signing.members import as_object, list_of_objects, only_keys, text_in
 
@@ -25,8 +34,12 @@ MAX_KEY_BYTES = 64 * 1024
 MAX_SIGNATURE_BYTES = 64 * 1024
 
 _MEDIA_TYPES = re.compile(
-    r"application/vnd\.dev\.sigstore\.bundle(\.v0\.[123]\+json|\+json;version=0\.[123])"
+    r"application/vnd\.dev\.sigstore\.bundle(\.v0\.3\+json|\+json;version=0\.[123])"
 )
+BUNDLE_LIMIT = 64 * 1024 * 1024
+"""Bytes in a bundle; that of a model with 100,000 files has about 20 million."""
+_STANDARD = re.compile("[+/]")
+_URL_ALPHABET = str.maketrans("-_", "+/")
 _METHODS = ("publicKey", "x509CertificateChain", "certificate")
 _MATERIAL_KEYS = (*_METHODS, "tlogEntries", "timestampVerificationData")
 
@@ -233,13 +246,33 @@ def _signature(entry: dict[str, object]) -> bytes:
 
 
 def decoded(text: str, where: str, limit: int | None = None) -> bytes:
-    """Return the bytes of standard base64 in its one canonical form (RFC 4648, section 3.5)."""
+    """Return the bytes of base64 in its canonical form (RFC 4648, section 3.5).
+
+    DSSE lets signers choose the standard alphabet or the one for URLs; a mix of them is neither.
+    """
     if limit is not None and len(text.rstrip("=")) * 3 // 4 > limit:
         raise BundleFormatError(f"{where} is longer than {limit:,} bytes")
     try:
-        data = base64.b64decode(text, validate=True)
+        standard = text if _STANDARD.search(text) else text.translate(_URL_ALPHABET)
+        data = base64.b64decode(standard, validate=True)
     except (binascii.Error, ValueError) as error:
-        raise BundleFormatError(f"{where} is not standard base64: {error}") from error
-    if base64.b64encode(data) != text.encode():
+        raise BundleFormatError(f"{where} is not base64: {error}") from error
+    if base64.b64encode(data) != standard.encode():
         raise BundleFormatError(f"{where} is not base64 in its canonical form")
     return data
+
+
+def read_bundle(path: Path) -> bytes:
+    """Return the content of a bundle's file.
+
+    Raises:
+        BundleFormatError: it is too large to be one.
+        ConfigurationError: it cannot be opened, or is not a regular file.
+    """
+    with regular_file(path) as descriptor, os.fdopen(os.dup(descriptor), "rb") as file:
+        content = file.read(BUNDLE_LIMIT + 1)
+    if len(content) > BUNDLE_LIMIT:
+        raise BundleFormatError(
+            f"{shown_path(path)} has more than {BUNDLE_LIMIT:,} bytes: that is no signature bundle"
+        )
+    return content

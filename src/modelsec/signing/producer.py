@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modelsec.errors import ConfigurationError, shown, shown_path
+from modelsec.errors import ConfigurationError, VerificationError, shown, shown_path
 from modelsec.files import as_path, atomic_binary
-from modelsec.signing.bundle import pae, write_bundle
+from modelsec.signing.bundle import pae, parse_bundle, read_bundle, write_bundle
 from modelsec.signing.manifest import Algorithm, Layout, Manifest
 from modelsec.signing.names import ignore_path_fault
 from modelsec.signing.profile import STRICT, Profile
@@ -108,6 +108,7 @@ def sign(  # noqa: PLR0913 - the front door's options, all by keyword
     if not isinstance(signer, Signer):
         raise ConfigurationError(f"{shown(signer)} cannot sign: give a PrivateKey or a Signer")
     ignore_paths = (*DEFAULT_EXCLUDED, *ignore)
+    _refuse_to_replace(bundle, model)
     with open_tree(model, profile=profile, ignore_paths=ignore_paths, bundles=(bundle,)) as tree:
         layout = Layout(
             algorithm=algorithm,
@@ -118,7 +119,7 @@ def sign(  # noqa: PLR0913 - the front door's options, all by keyword
             tree, layout, on_progress=on_progress, workers=workers, cache=cache
         ).manifest
         excluded = tree.excluded
-    subject = os.path.basename(os.path.realpath(model))  # noqa: PTH119 - idem
+    subject = Path(os.path.abspath(model)).name  # noqa: PTH100 - resolve() would follow links
     payload = build_statement(
         manifest, subject=subject, release=release, predicate_type=signer.predicate_type
     )
@@ -158,6 +159,21 @@ def bundle_path(model: Path, signature: str | Path | None) -> Path:
             f"{shown_path(model)} has no name: say where its signature is (signature=...)"
         )
     return whole.with_name(f"{whole.name}.sig")
+
+
+def _refuse_to_replace(bundle: Path, model: Path) -> None:
+    """Refuse to write the signature over the model, or over a file of it that is no signature."""
+    if not os.path.exists(bundle) or not Path(os.path.realpath(bundle)).is_relative_to(  # noqa: PTH110
+        os.path.realpath(model)
+    ):
+        return
+    try:
+        parse_bundle(read_bundle(bundle))
+    except VerificationError as error:
+        raise ConfigurationError(
+            f"{shown_path(bundle)} is a file of the model, and the signature would replace it: "
+            "choose another name for the signature"
+        ) from error
 
 
 def _inside(bundle: Path, model: Path) -> tuple[str, ...]:

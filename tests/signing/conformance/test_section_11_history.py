@@ -78,9 +78,6 @@ def test_keyless(history: Path, tmp_path: Path, version: str) -> None:
     assert verify(model, bundle, *call, *SIGNER, *ISSUER) == 1
 
 
-@pytest.mark.xfail(
-    strict=True, reason="5.1: the adapter does not ask for --legacy; the suite has this bundle"
-)
 def test_the_oldest(history: Path, tmp_path: Path) -> None:
     """5.1, 11.2(4): verifiers MAY read the predicate of 0.2.0; the public suite wants it read."""
     model, bundle = put(history, "v0.2.0-certificate", tmp_path)

@@ -145,10 +145,6 @@ def test_absolute_paths_leave_nothing_out(bench: Bench) -> None:
         assert bench.verify() == 1
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="6.2.1: bundles of the Go implementation record absolute paths; the suite has two",
-)
 def test_absolute_paths_of_the_go_implementation(bench: Bench) -> None:
     """6.2.1: what it records wrongly can be passed over: the caller names what is left out."""
     bench.forge(partial(go_paths, bench))

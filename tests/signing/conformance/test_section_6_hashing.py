@@ -106,10 +106,6 @@ def test_subject_of_the_working_folder(bench: Bench, monkeypatch: pytest.MonkeyP
     assert bench.signed()["subject"][0]["name"] == "model"
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="6.5: the subject of a model given by a link is named after the link's target",
-)
 def test_subject_of_a_link(bench: Bench) -> None:
     """6.5: producers MUST use the basename of the model's path, also where that is a link."""
     link = bench.folder / "release"
@@ -235,8 +231,8 @@ def test_another_encoding(bench: Bench, encoding: Any) -> None:
 
 
 @pytest.mark.parametrize("alphabet", ["urlsafe", "no padding", "line breaks", "spaces"])
-def test_payload_is_standard_base64(bench: Bench, alphabet: str) -> None:
-    """6.7(4): the payload is base64 per RFC 4648: one form, so that all readers agree."""
+def test_payload_is_base64(bench: Bench, alphabet: str) -> None:
+    """6.7(4): the payload is base64 per RFC 4648, in either alphabet (DSSE), in one form."""
     bench.put("\u00bf\u00bf\u00bf???>>>")
 
     def edit(document: dict[str, Any]) -> None:
@@ -260,7 +256,10 @@ def test_payload_is_standard_base64(bench: Bench, alphabet: str) -> None:
     else:
         pytest.fail("the edit changed nothing")
     bench.bundle.write_text(json.dumps(document), "utf-8")
-    bench.refused(BundleFormatError, "base64", oracle=False)
+    if alphabet == "urlsafe":
+        assert bench.verify() == 0
+    else:
+        bench.refused(BundleFormatError, "base64", oracle=False)
 
 
 @pytest.mark.parametrize("indent", [None, 0, 4])

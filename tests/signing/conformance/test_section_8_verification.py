@@ -114,10 +114,6 @@ def test_wrong_media_types(bench: Bench, kind: str) -> None:
     bench.refused(UnsupportedBundleError, "media type")
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="8.1: Sigstore never had this spelling of 0.1 and 0.2 (theirs is +json;version=0.1)",
-)
 @pytest.mark.parametrize("version", ["0.1", "0.2"])
 def test_media_types_that_never_were(bench: Bench, version: str) -> None:
     """8.1: the short spelling came with 0.3; for older versions it is no media type."""

@@ -91,9 +91,6 @@ def test_a_folder_as_bundle(bench: Bench, call: str) -> None:
     assert not list(place.iterdir())
 
 
-@pytest.mark.xfail(
-    strict=True, reason="9: with the model itself as --signature, the bundle replaces the model"
-)
 def test_the_model_as_bundle(bench: Bench) -> None:
     """9: a model of one file is never overwritten by its own signature."""
     single = bench.model / "weights.bin"
@@ -111,9 +108,6 @@ def test_a_link_as_bundle(bench: Bench, target: str) -> None:
     assert bench.verify(bundle=link) == 0
 
 
-@pytest.mark.xfail(
-    strict=True, reason="9: a file of the model that is given as --signature is replaced unsigned"
-)
 def test_a_file_of_the_model_as_bundle(bench: Bench) -> None:
     """9: nor is a file of a larger model, which would then be missing from what is signed."""
     before = (bench.model / "weights.bin").read_bytes()
