@@ -25,11 +25,11 @@ from typing import Literal
 import model_signing.hashing
 
 from harness import environment, markdown, met, write_json
-from modelsec.signing.digest_cache import DigestCache
+from modelsec.signing.hashing.digest_cache import DigestCache
+from modelsec.signing.hashing.survey import Survey, survey
 from modelsec.signing.manifest import Layout
 from modelsec.signing.profile import STRICT
-from modelsec.signing.survey import Survey, survey
-from modelsec.signing.tree import open_tree
+from modelsec.signing.trees.tree import open_tree
 
 ROUNDS = 3
 MIB = 1_048_576

@@ -29,8 +29,8 @@ from safetensors.numpy import load_file
 
 from harness import environment, markdown, met, write_json
 from modelsec.provenance import convert
-from modelsec.provenance.verified import open_verified
-from modelsec.provenance.verified_safetensors import load_safetensors_verified
+from modelsec.provenance.loading.opening import open_verified
+from modelsec.provenance.loading.verified_safetensors import load_safetensors_verified
 from modelsec.signing.pinned_digest import PinnedDigest
 
 _GOAL = 0.8

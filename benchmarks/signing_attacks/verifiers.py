@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from modelsec.errors import ConfigurationError, VerificationError
-from modelsec.provenance.verified import open_verified
+from modelsec.provenance.loading.opening import open_verified
 from modelsec.signing import OMS, STRICT, Profile, TrustedKeys, TrustedRoots, TrustStore, Verifier
 from modelsec.signing.keys import PublicKey, TrustedKey
 

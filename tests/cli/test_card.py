@@ -8,10 +8,10 @@ from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
 from modelsec.cli import main
+from modelsec.provenance.cards.readme_check import card_problems
 from modelsec.provenance.integrity import check_integrity, file_digest
-from modelsec.provenance.readme_check import card_problems
 from modelsec.signing.keys import PrivateKey
-from tests.provenance.cards import LESSON, folder_of_weights, weights
+from tests.provenance.cards.samples import LESSON, folder_of_weights, weights
 
 TOML = """
 name = "sentiment"

@@ -6,7 +6,7 @@ import pytest
 
 from modelsec.cli import main
 from modelsec.scanning import scan
-from tests.provenance import torch_files as torch
+from tests.provenance.conversion import torch_files as torch
 
 ROW = np.arange(12, dtype="<f4")
 

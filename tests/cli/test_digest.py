@@ -11,10 +11,10 @@ import pytest
 from modelsec.cli import digest
 from modelsec.cli.progress import progress
 from modelsec.errors import ConfigurationError, UnsafeTreeError
+from modelsec.signing.hashing.survey import survey
 from modelsec.signing.manifest import Layout
 from modelsec.signing.profile import STRICT
-from modelsec.signing.survey import survey
-from modelsec.signing.tree import open_tree
+from modelsec.signing.trees.tree import open_tree
 
 
 @pytest.fixture

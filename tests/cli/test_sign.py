@@ -6,7 +6,7 @@ import pytest
 
 from modelsec.cli import main
 from modelsec.signing import PrivateKey
-from modelsec.signing.bundle import MEDIA_TYPE
+from modelsec.signing.bundles.bundle import MEDIA_TYPE
 from tests.support.pki_files import write_pki
 
 

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from modelsec.errors import ConfigurationError, DigestMismatchError, UnsafeTreeError
 from modelsec.provenance import integrity
 from modelsec.provenance.integrity import check_integrity, full_digest
+from modelsec.signing.hashing.survey import survey
 from modelsec.signing.manifest import Layout
 from modelsec.signing.profile import STRICT
-from modelsec.signing.survey import survey
-from modelsec.signing.tree import open_tree
-from tests.provenance.cards import folder_of_weights
+from modelsec.signing.trees.tree import open_tree
+from tests.provenance.cards.samples import folder_of_weights
 
 OTHER = "0" * 64
 

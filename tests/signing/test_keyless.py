@@ -22,11 +22,11 @@ from modelsec.errors import (
     UntrustedSignerError,
     VerificationError,
 )
-from modelsec.signing.bundle import Bundle, KeylessMaterial, pae, parse_bundle
+from modelsec.signing.bundles.bundle import Bundle, KeylessMaterial, pae, parse_bundle
 from modelsec.signing.keyless import TrustedIdentity
-from modelsec.signing.pinned_identity import ANY_IDENTITY
-from modelsec.signing.signatures import sign_message
+from modelsec.signing.keys.signatures import sign_message
 from modelsec.signing.trust import Trust
+from modelsec.signing.x509.identity import ANY_IDENTITY
 from tests.support.certificates import PAYLOAD, issue, signed
 
 WHO = "stefanb@us.ibm.com"

@@ -36,8 +36,8 @@ from modelsec.signing import (
     Verifier,
     sign,
 )
-from modelsec.signing.bundle import pae, write_bundle
-from modelsec.signing.certificates import CertifiedKey, TrustedRoots
+from modelsec.signing.bundles.bundle import pae, write_bundle
+from modelsec.signing.x509.certificates import CertifiedKey, TrustedRoots
 from tests.support.certificates import authority, issue
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)

@@ -7,15 +7,15 @@ from pathlib import Path
 import pytest
 
 from modelsec.errors import BundleFormatError, UnsupportedBundleError, VerificationError
-from modelsec.signing.bundle import (
+from modelsec.signing.bundles.bundle import (
     ChainMaterial,
     KeylessMaterial,
     KeyMaterial,
     parse_bundle,
 )
+from modelsec.signing.bundles.statement import parse_statement
 from modelsec.signing.keys import PublicKey, TrustedKeys
 from modelsec.signing.profile import OMS, STRICT
-from modelsec.signing.statement import parse_statement
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 METHODS = {

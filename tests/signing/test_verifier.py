@@ -30,7 +30,7 @@ from modelsec.signing import (
     Verifier,
     sign,
 )
-from modelsec.signing.bundle import Bundle, pae
+from modelsec.signing.bundles.bundle import Bundle, pae
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 KEY, OTHER = PrivateKey.generate(), PrivateKey.generate()

@@ -15,9 +15,9 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
 )
 
-from modelsec.signing.bundle import Bundle, ChainMaterial, pae
+from modelsec.signing.bundles.bundle import Bundle, ChainMaterial, pae
 from modelsec.signing.keys import PrivateKey
-from modelsec.signing.signatures import sign_message
+from modelsec.signing.keys.signatures import sign_message
 
 NOW = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
 PAYLOAD = b'{"_type":"https://in-toto.io/Statement/v1"}'

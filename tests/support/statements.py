@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
 
+from modelsec.signing.bundles.statement import Statement, build_statement, parse_statement
 from modelsec.signing.manifest import Layout, Manifest, Resource
 from modelsec.signing.profile import OMS, STRICT
 from modelsec.signing.receipt import Release
-from modelsec.signing.statement import Statement, build_statement, parse_statement
 
 Edit = Callable[[dict[str, Any]], object]
 

@@ -18,8 +18,8 @@ from modelsec.files import atomic_text, regular_file
 if TYPE_CHECKING:
     from argparse import _ArgumentGroup
 
-    from modelsec.provenance.card import ModelCard
-    from modelsec.provenance.card_document import CardDocument
+    from modelsec.provenance.cards.card import ModelCard
+    from modelsec.provenance.cards.card_document import CardDocument
     from modelsec.signing.keys import TrustedKey, TrustedKeys
     from modelsec.signing.receipt import Verification
 
@@ -125,7 +125,7 @@ def run(options: Namespace) -> int:
 
 
 def _make(options: Namespace) -> int:
-    from modelsec.provenance.card import make_card  # noqa: PLC0415 - not needed for --help
+    from modelsec.provenance.cards.card import make_card  # noqa: PLC0415 - not needed for --help
 
     information = _information(options.info)
     card = make_card(
@@ -159,22 +159,22 @@ def _verified(options: Namespace) -> "Verification":
 
 def _rendered(card: "ModelCard", options: Namespace) -> str:
     if options.format == "markdown":
-        from modelsec.provenance.card_markdown import card_to_markdown  # noqa: PLC0415 - an extra
+        from modelsec.provenance.cards.card_markdown import card_to_markdown  # noqa: PLC0415 - an extra
 
         return card_to_markdown(card)
     if options.format == "cyclonedx":
-        from modelsec.provenance.ml_bom import card_to_ml_bom, ml_bom_json  # noqa: PLC0415 - only here
+        from modelsec.provenance.cards.ml_bom import card_to_ml_bom, ml_bom_json  # noqa: PLC0415 - only here
 
         return ml_bom_json(card_to_ml_bom(card, spec_version=options.spec_version))
     if options.format == "annex-iv":
-        from modelsec.provenance.annex_iv import annex_iv_outline  # noqa: PLC0415 - only here
+        from modelsec.provenance.cards.annex_iv import annex_iv_outline  # noqa: PLC0415 - only here
 
         return annex_iv_outline(card).to_markdown()
     return json.dumps(card.to_dict(), indent=1, ensure_ascii=False) + "\n"
 
 
 def _approve(options: Namespace) -> int:
-    from modelsec.provenance.approval import approve  # noqa: PLC0415 - not needed for --help
+    from modelsec.provenance.cards.approval import approve  # noqa: PLC0415 - not needed for --help
     from modelsec.signing.keys import PrivateKey  # noqa: PLC0415 - an extra
 
     card = _card(options)
@@ -196,8 +196,8 @@ def _approve(options: Namespace) -> int:
 
 
 def _check(options: Namespace) -> int:
-    from modelsec.provenance.approval import verify_approval  # noqa: PLC0415 - not for --help
-    from modelsec.provenance.approval_envelope import Approval  # noqa: PLC0415 - idem
+    from modelsec.provenance.cards.approval import verify_approval  # noqa: PLC0415 - not for --help
+    from modelsec.provenance.cards.approval_envelope import Approval  # noqa: PLC0415 - idem
 
     trusted = _trusted(options)
     card = _card(options)
@@ -221,7 +221,7 @@ def _trusted(options: Namespace) -> "TrustedKeys":
 
 def _card(options: Namespace) -> "CardDocument":
     """Read the card, and compare it with the model if there is one."""
-    from modelsec.provenance.card_document import read_card  # noqa: PLC0415 - not for --help
+    from modelsec.provenance.cards.card_document import read_card  # noqa: PLC0415 - not for --help
     from modelsec.provenance.integrity import check_integrity  # noqa: PLC0415 - idem
 
     card = read_card(_content(options.card))
@@ -238,7 +238,7 @@ def _card(options: Namespace) -> "CardDocument":
 def _information(path: str) -> Mapping[str, object]:
     raw = _content(path)
     if path.endswith(".json"):
-        from modelsec.signing.strict_json import loads  # noqa: PLC0415 - only for JSON
+        from modelsec.signing.bundles.strict_json import loads  # noqa: PLC0415 - only for JSON
 
         read = loads(raw, limit=_LIMIT)
         if not isinstance(read, Mapping):

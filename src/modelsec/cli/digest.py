@@ -9,9 +9,9 @@ from modelsec.cli import OK
 from modelsec.errors import printable
 
 if TYPE_CHECKING:
-    from modelsec.signing.digest_cache import DigestCache
+    from modelsec.signing.hashing.digest_cache import DigestCache
+    from modelsec.signing.hashing.survey import Survey
     from modelsec.signing.manifest import Manifest
-    from modelsec.signing.survey import Survey
 
 _NAME_LIMIT = 5_000
 
@@ -62,10 +62,10 @@ def run(options: Namespace) -> int:
     """Run the command."""
     from modelsec.cli.ignored import relative_paths  # noqa: PLC0415 - not needed for --help
     from modelsec.cli.progress import progress  # noqa: PLC0415 - idem
+    from modelsec.signing.hashing.survey import survey  # noqa: PLC0415 - idem
     from modelsec.signing.manifest import Layout  # noqa: PLC0415 - idem
     from modelsec.signing.profile import PROFILES  # noqa: PLC0415 - idem
-    from modelsec.signing.survey import survey  # noqa: PLC0415 - idem
-    from modelsec.signing.tree import open_tree  # noqa: PLC0415 - idem
+    from modelsec.signing.trees.tree import open_tree  # noqa: PLC0415 - idem
 
     ignored = relative_paths(options.path, options.ignore)
     layout = Layout(options.algorithm, options.shards, tuple(ignored))
@@ -99,7 +99,7 @@ def _size(text: str) -> int:
 def _cache(path: str | None) -> "DigestCache | None":
     if path is None:
         return None
-    from modelsec.signing.digest_cache import DigestCache  # noqa: PLC0415 - not needed for --help
+    from modelsec.signing.hashing.digest_cache import DigestCache  # noqa: PLC0415 - not needed for --help
 
     return DigestCache(path)
 

@@ -65,7 +65,7 @@ def _beside(private: Path) -> Path:
 
 
 def _password(path: str) -> bytes:
-    from modelsec.signing.key_files import read_key_file  # noqa: PLC0415 - not needed for --help
+    from modelsec.signing.keys.key_files import read_key_file  # noqa: PLC0415 - not needed for --help
 
     content = sys.stdin.buffer.readline() if path == "-" else read_key_file(path)
     password = content.split(b"\n", 1)[0].rstrip(_LINE_ENDS)

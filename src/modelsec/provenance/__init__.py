@@ -7,53 +7,53 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from modelsec.provenance.annex_iv import Outline, annex_iv_outline
-    from modelsec.provenance.approval import Approved, approve, verify_approval
-    from modelsec.provenance.approval_envelope import Approval
-    from modelsec.provenance.card import ModelCard, make_card
-    from modelsec.provenance.card_document import CardDocument, read_card
-    from modelsec.provenance.card_info import CardInfo
-    from modelsec.provenance.card_markdown import card_to_markdown
-    from modelsec.provenance.conversion import convert
+    from modelsec.provenance.cards.annex_iv import Outline, annex_iv_outline
+    from modelsec.provenance.cards.approval import Approved, approve, verify_approval
+    from modelsec.provenance.cards.approval_envelope import Approval
+    from modelsec.provenance.cards.card import ModelCard, make_card
+    from modelsec.provenance.cards.card_document import CardDocument, read_card
+    from modelsec.provenance.cards.card_info import CardInfo
+    from modelsec.provenance.cards.card_markdown import card_to_markdown
+    from modelsec.provenance.cards.ml_bom import card_to_ml_bom, ml_bom_json
+    from modelsec.provenance.cards.readme_check import card_problems
+    from modelsec.provenance.conversion.process import convert
+    from modelsec.provenance.conversion.record import Conversion, ConvertedTensor
+    from modelsec.provenance.conversion.state_dict import DroppedLeaf
     from modelsec.provenance.integrity import IntegrityCheck, check_integrity
-    from modelsec.provenance.ml_bom import card_to_ml_bom, ml_bom_json
-    from modelsec.provenance.readme_check import card_problems
-    from modelsec.provenance.record import Conversion, ConvertedTensor
-    from modelsec.provenance.safetensors_arrays import read_arrays
-    from modelsec.provenance.state_dict import DroppedLeaf
-    from modelsec.provenance.verified import open_verified
-    from modelsec.provenance.verified_model import VerifiedModel
-    from modelsec.provenance.verified_safetensors import load_safetensors_verified
+    from modelsec.provenance.loading.opening import open_verified
+    from modelsec.provenance.loading.safetensors_arrays import read_arrays
+    from modelsec.provenance.loading.verified_model import VerifiedModel
+    from modelsec.provenance.loading.verified_safetensors import load_safetensors_verified
     from modelsec.provenance.verifier import FormatCheck, ModelProvenanceVerifier
 
 _HOMES = {
-    "Approval": "approval_envelope",
-    "Approved": "approval",
-    "CardDocument": "card_document",
-    "CardInfo": "card_info",
-    "Conversion": "record",
-    "ConvertedTensor": "record",
-    "DroppedLeaf": "state_dict",
+    "Approval": "cards.approval_envelope",
+    "Approved": "cards.approval",
+    "CardDocument": "cards.card_document",
+    "CardInfo": "cards.card_info",
+    "Conversion": "conversion.record",
+    "ConvertedTensor": "conversion.record",
+    "DroppedLeaf": "conversion.state_dict",
     "FormatCheck": "verifier",
     "IntegrityCheck": "integrity",
-    "ModelCard": "card",
+    "ModelCard": "cards.card",
     "ModelProvenanceVerifier": "verifier",
-    "Outline": "annex_iv",
-    "VerifiedModel": "verified_model",
-    "annex_iv_outline": "annex_iv",
-    "approve": "approval",
-    "card_problems": "readme_check",
-    "card_to_markdown": "card_markdown",
-    "card_to_ml_bom": "ml_bom",
+    "Outline": "cards.annex_iv",
+    "VerifiedModel": "loading.verified_model",
+    "annex_iv_outline": "cards.annex_iv",
+    "approve": "cards.approval",
+    "card_problems": "cards.readme_check",
+    "card_to_markdown": "cards.card_markdown",
+    "card_to_ml_bom": "cards.ml_bom",
     "check_integrity": "integrity",
-    "convert": "conversion",
-    "load_safetensors_verified": "verified_safetensors",
-    "make_card": "card",
-    "ml_bom_json": "ml_bom",
-    "open_verified": "verified",
-    "read_arrays": "safetensors_arrays",
-    "read_card": "card_document",
-    "verify_approval": "approval",
+    "convert": "conversion.process",
+    "load_safetensors_verified": "loading.verified_safetensors",
+    "make_card": "cards.card",
+    "ml_bom_json": "cards.ml_bom",
+    "open_verified": "loading.opening",
+    "read_arrays": "loading.safetensors_arrays",
+    "read_card": "cards.card_document",
+    "verify_approval": "cards.approval",
 }
 
 __all__ = [

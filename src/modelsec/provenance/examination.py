@@ -21,7 +21,7 @@ from modelsec.scanning import Limits, Policy, ScanReport, TreeReport, scan, scan
 from modelsec.scanning.source import SeekableSource, Source
 from modelsec.signing.manifest import Manifest, Resource, ordered
 from modelsec.signing.profile import STRICT
-from modelsec.signing.tree import FileEntry, Tree, open_tree
+from modelsec.signing.trees.tree import FileEntry, Tree, open_tree
 
 Advance = Callable[[int], None] | None
 

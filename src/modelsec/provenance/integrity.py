@@ -160,10 +160,10 @@ def _read(file: FileIO, into: memoryview, path: Path) -> int:
 
 def tree_digest(path: Path, on_progress: Callable[[int, int], None] | None = None) -> str:
     """Return the tree digest of a folder, under the strict profile, as hex."""
+    from modelsec.signing.hashing.survey import survey  # noqa: PLC0415 - idem
     from modelsec.signing.manifest import Layout  # noqa: PLC0415 - a file needs none of it
     from modelsec.signing.profile import STRICT  # noqa: PLC0415 - idem
-    from modelsec.signing.survey import survey  # noqa: PLC0415 - idem
-    from modelsec.signing.tree import open_tree  # noqa: PLC0415 - idem
+    from modelsec.signing.trees.tree import open_tree  # noqa: PLC0415 - idem
 
     with open_tree(path, profile=STRICT) as tree:
         found = survey(tree, Layout(), on_progress=on_progress)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from modelsec.scanning import Coverage, Limits, Policy, ScanReport, Verdict, scan
 
 if TYPE_CHECKING:
-    from modelsec.provenance.card import ModelCard
+    from modelsec.provenance.cards.card import ModelCard
     from modelsec.provenance.integrity import IntegrityCheck
     from modelsec.signing.receipt import Verification
 
@@ -118,7 +118,7 @@ class ModelProvenanceVerifier:
                 opened.
             VerificationError: the receipt is of another model, or the model changed meanwhile.
         """
-        from modelsec.provenance.card import make_card  # noqa: PLC0415 - on use
+        from modelsec.provenance.cards.card import make_card  # noqa: PLC0415 - on use
 
         return make_card(
             model_info,

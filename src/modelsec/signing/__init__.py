@@ -8,9 +8,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from modelsec.signing.certificates import ANY_IDENTITY, CertifiedKey, TrustedRoots
     from modelsec.signing.claim import Authenticator, Claim
-    from modelsec.signing.digest_cache import DigestCache
+    from modelsec.signing.hashing.digest_cache import DigestCache
     from modelsec.signing.keyless import TrustedIdentity
     from modelsec.signing.keys import PrivateKey, PublicKey, TrustedKey, TrustedKeys
     from modelsec.signing.manifest import Layout, Manifest, Resource
@@ -22,13 +21,14 @@ if TYPE_CHECKING:
     from modelsec.signing.trust import Signatory, Signer, Trust
     from modelsec.signing.trust_store import ReleaseMemory, TrustStore
     from modelsec.signing.verifier import Verifier
+    from modelsec.signing.x509.certificates import ANY_IDENTITY, CertifiedKey, TrustedRoots
 
 _HOMES = {
-    "ANY_IDENTITY": "certificates",
+    "ANY_IDENTITY": "x509.certificates",
     "Authenticator": "claim",
-    "CertifiedKey": "certificates",
+    "CertifiedKey": "x509.certificates",
     "Claim": "claim",
-    "DigestCache": "digest_cache",
+    "DigestCache": "hashing.digest_cache",
     "Layout": "manifest",
     "Manifest": "manifest",
     "ModelSigner": "model_signer",
@@ -50,7 +50,7 @@ _HOMES = {
     "TrustedIdentity": "keyless",
     "TrustedKey": "keys",
     "TrustedKeys": "keys",
-    "TrustedRoots": "certificates",
+    "TrustedRoots": "x509.certificates",
     "Verification": "receipt",
     "Verifier": "verifier",
     "sign": "producer",

@@ -18,12 +18,12 @@ from modelsec.errors import (
     shown,
     shown_path,
 )
-from modelsec.signing.bundle import Bundle, parse_bundle, read_bundle
+from modelsec.signing.bundles.bundle import Bundle, parse_bundle, read_bundle
+from modelsec.signing.bundles.statement import Statement, parse_statement
 from modelsec.signing.claim import Claim, nothing
 from modelsec.signing.producer import bundle_path, model_path
 from modelsec.signing.profile import Profile
 from modelsec.signing.receipt import Release, rfc3339
-from modelsec.signing.statement import Statement, parse_statement
 from modelsec.signing.trust import Signatory, Trust
 
 if TYPE_CHECKING:

@@ -19,14 +19,14 @@ from modelsec.errors import (
     UntrustedSignerError,
     shown,
 )
-from modelsec.signing.bundle import PAYLOAD_TYPE, KeylessMaterial
-from modelsec.signing.certificate_facts import CertificateFacts, read_der
-from modelsec.signing.certificate_rules import reference_time
-from modelsec.signing.pinned_identity import ANY_IDENTITY, AnyIdentity
-from modelsec.signing.public_key import PublicKey
+from modelsec.signing.bundles.bundle import PAYLOAD_TYPE, KeylessMaterial
+from modelsec.signing.keys.public_key import PublicKey
+from modelsec.signing.keys.signatures import ALGORITHMS, verify_signature
 from modelsec.signing.receipt import rfc3339
-from modelsec.signing.signatures import ALGORITHMS, verify_signature
 from modelsec.signing.trust import Signatory
+from modelsec.signing.x509.facts import CertificateFacts, read_der
+from modelsec.signing.x509.identity import ANY_IDENTITY, AnyIdentity
+from modelsec.signing.x509.rules import reference_time
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from sigstore.verify import Verifier
     from sigstore.verify.policy import VerificationPolicy
 
-    from modelsec.signing.bundle import Bundle
-    from modelsec.signing.signatures import PublicKeyObject
+    from modelsec.signing.bundles.bundle import Bundle
+    from modelsec.signing.keys.signatures import PublicKeyObject
 
 KEYLESS_KEY = "ecdsa-p256"
 """The sigstore package verifies DSSE with SHA-256 only, which OMS pairs with this curve."""

@@ -21,11 +21,11 @@ from modelsec.errors import (
     shown_path,
 )
 from modelsec.keyed.secret import Secret
+from modelsec.signing.hashing.survey import survey
 from modelsec.signing.manifest import Algorithm, Layout, Manifest
 from modelsec.signing.profile import STRICT, Profile
 from modelsec.signing.receipt import Verification
-from modelsec.signing.survey import survey
-from modelsec.signing.tree import open_tree
+from modelsec.signing.trees.tree import open_tree
 from modelsec.signing.trust import Signatory
 
 if TYPE_CHECKING:

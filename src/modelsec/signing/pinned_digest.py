@@ -9,10 +9,10 @@ from typing import get_args
 
 from modelsec.errors import ConfigurationError, DigestMismatchError, shown
 from modelsec.signing.claim import Claim
+from modelsec.signing.hashing.survey import survey
 from modelsec.signing.manifest import DIGEST_BYTES, Algorithm, Layout, Manifest, Resource
 from modelsec.signing.profile import STRICT, Profile
-from modelsec.signing.survey import survey
-from modelsec.signing.tree import Tree, open_tree
+from modelsec.signing.trees.tree import Tree, open_tree
 from modelsec.signing.trust import Signatory
 
 _HEX = re.compile(r"[0-9a-fA-F]+")

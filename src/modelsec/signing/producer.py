@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING
 
 from modelsec.errors import ConfigurationError, VerificationError, shown, shown_path
 from modelsec.files import as_path, atomic_binary
-from modelsec.signing.bundle import pae, parse_bundle, read_bundle, write_bundle
+from modelsec.signing.bundles.bundle import pae, parse_bundle, read_bundle, write_bundle
+from modelsec.signing.bundles.statement import build_statement
+from modelsec.signing.hashing.survey import survey
 from modelsec.signing.manifest import Algorithm, Layout, Manifest
-from modelsec.signing.names import ignore_path_fault
 from modelsec.signing.profile import STRICT, Profile
 from modelsec.signing.receipt import Release
-from modelsec.signing.statement import build_statement
-from modelsec.signing.survey import survey
-from modelsec.signing.tree import DEFAULT_EXCLUDED, open_tree
+from modelsec.signing.trees.names import ignore_path_fault
+from modelsec.signing.trees.tree import DEFAULT_EXCLUDED, open_tree
 from modelsec.signing.trust import Signer
 
 if TYPE_CHECKING:
-    from modelsec.signing.digest_cache import DigestCache
+    from modelsec.signing.hashing.digest_cache import DigestCache
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    from modelsec.signing.bundle import Bundle
+    from modelsec.signing.bundles.bundle import Bundle
 
 Method = Literal["key", "certificate", "sigstore", "hmac", "digest"]
 

@@ -21,7 +21,7 @@ from modelsec.errors import (
     shown_path,
 )
 from modelsec.files import as_path, atomic_text, regular_file
-from modelsec.signing import strict_json
+from modelsec.signing.bundles import strict_json
 
 _VERSION = 1
 _LIMIT = 16 * 1024 * 1024

@@ -13,14 +13,14 @@ from modelsec.errors import ConfigurationError, shown
 from modelsec.signing.authentication import Authentication, Signatures
 from modelsec.signing.claim import Claim
 from modelsec.signing.differences import changed_files, mismatch, signed_sizes
+from modelsec.signing.hashing.survey import survey
 from modelsec.signing.profile import STRICT, Profile
 from modelsec.signing.receipt import Verification
-from modelsec.signing.survey import survey
-from modelsec.signing.tree import Tree, open_tree
+from modelsec.signing.trees.tree import Tree, open_tree
 from modelsec.signing.trust import Trust
 
 if TYPE_CHECKING:
-    from modelsec.signing.digest_cache import DigestCache
+    from modelsec.signing.hashing.digest_cache import DigestCache
     from modelsec.signing.trust_store import ReleaseMemory
 
 

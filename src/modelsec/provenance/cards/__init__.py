@@ -1,0 +1,1 @@
+"""Model cards, bills of materials and approvals that claim only what was checked."""

@@ -1,0 +1,1 @@
+"""Conversion to safetensors, bit by bit, without loading anything."""

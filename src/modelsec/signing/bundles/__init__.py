@@ -1,0 +1,1 @@
+"""The bytes of a signature: bundle, envelope, statement and manifest, read strictly."""

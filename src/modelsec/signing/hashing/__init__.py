@@ -1,0 +1,1 @@
+"""From files to digests: in parallel, in shards, and from a cache."""

@@ -1,8 +1,0 @@
-"""Bare keys: the one that signs, the one that verifies, and a set of trusted ones."""
-
-from modelsec.signing.private_key import PrivateKey
-from modelsec.signing.public_key import PublicKey
-from modelsec.signing.signatures import KINDS, Kind
-from modelsec.signing.trusted_keys import TrustedKey, TrustedKeys
-
-__all__ = ["KINDS", "Kind", "PrivateKey", "PublicKey", "TrustedKey", "TrustedKeys"]

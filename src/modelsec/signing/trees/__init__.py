@@ -1,0 +1,1 @@
+"""The files of a model: names, folders and links, listed without being led astray."""
