@@ -35,7 +35,17 @@ if TYPE_CHECKING:
         open_verified,
     )
     from modelsec.scanning import Policy, ScanReport, TreeReport, scan, scan_tree
-    from modelsec.signing import ModelSigner, Verification, Verifier, sign
+    from modelsec.signing import (
+        ModelSigner,
+        PrivateKey,
+        Release,
+        TrustedKeys,
+        TrustedRoots,
+        TrustStore,
+        Verification,
+        Verifier,
+        sign,
+    )
     from modelsec.stores import AsyncRedisStore as AsyncRedisStore
     from modelsec.stores import MemoryStore
     from modelsec.stores import RedisStore as RedisStore
@@ -55,16 +65,21 @@ _HOMES = {
     "ModelTheftDetector": "modelsec.extraction",
     "PluginError": "modelsec.errors",
     "Policy": "modelsec.scanning",
+    "PrivateKey": "modelsec.signing",
     "RedisStore": "modelsec.stores",
+    "Release": "modelsec.signing",
     "ScanReport": "modelsec.scanning",
     "ScorerError": "modelsec.errors",
     "StoreError": "modelsec.errors",
     "SyncModelTheftDetector": "modelsec.extraction",
     "TreeReport": "modelsec.scanning",
+    "TrustStore": "modelsec.signing",
+    "TrustedKeys": "modelsec.signing",
+    "TrustedRoots": "modelsec.signing",
     "Verification": "modelsec.signing",
     "VerificationError": "modelsec.errors",
-    "Verifier": "modelsec.signing",
     "VerifiedModel": "modelsec.provenance",
+    "Verifier": "modelsec.signing",
     "Weighted": "modelsec.extraction",
     "convert": "modelsec.provenance",
     "load_safetensors_verified": "modelsec.provenance",
@@ -88,11 +103,16 @@ __all__ = [
     "ModelTheftDetector",
     "PluginError",
     "Policy",
+    "PrivateKey",
+    "Release",
     "ScanReport",
     "ScorerError",
     "StoreError",
     "SyncModelTheftDetector",
     "TreeReport",
+    "TrustStore",
+    "TrustedKeys",
+    "TrustedRoots",
     "Verification",
     "VerificationError",
     "VerifiedModel",
