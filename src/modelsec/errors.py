@@ -1,6 +1,7 @@
 """The exception tree: every error says what, where and what to do, and whose fault it is."""
 
 _PATH = 120
+_VALUE = 64
 _EVIDENCE = 120
 
 
@@ -103,12 +104,29 @@ class KeyServiceError(ModelSecError):
     """The service that holds a key did not answer, or refused."""
 
 
-def shown(value: object) -> str:
-    """Return a value for a message: short, and without fail."""
+def shown(value: object, limit: int = _VALUE) -> str:
+    """Return a value for a message, without fail: its beginning and its end if it is long.
+
+    Text is shortened inside its quotes, so that what stands there is still recognised as text; a
+    SHA-256 in hex is shown whole.
+
+    Args:
+        value: anything, however hostile.
+        limit: characters to show, besides the quotes.
+    """
     try:
-        return f"{value!r:.60}"
+        if not isinstance(value, str):
+            return _shortened(repr(value), limit)
+        text = repr(_shortened(value, limit))
+        # What does not print is shown by escapes, which are longer: fewer characters of it, then.
+        return text if len(text) <= limit + 2 else repr(_shortened(value, limit // 10))
     except Exception:  # noqa: BLE001 - too deep, too many digits, or a broken __repr__
         return f"this {type(value).__name__}"
+
+
+def _shortened(text: str, limit: int) -> str:
+    tail = limit // 3
+    return text if len(text) <= limit else f"{text[: limit - tail - 1]}…{text[-tail:]}"
 
 
 def shown_path(path: object) -> str:

@@ -1,4 +1,5 @@
 import json
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
 from modelsec.cli import main
+from modelsec.provenance.cards.card_document import read_card
 from modelsec.provenance.cards.readme_check import card_problems
 from modelsec.provenance.integrity import check_integrity, file_digest
 from modelsec.signing.keys import PrivateKey
@@ -93,12 +95,14 @@ def test_a_signature(capsys: pytest.CaptureFixture[str]) -> None:
     card = made(*signed, "--key", "ann.pub.pem")
     assert [one["check"] for one in card["receipts"]] == ["hash", "scan", "signature"]
     Path("card.json").unlink()
-    for wrong in (
-        (*signed, "--key", "eve.pub.pem"),
-        signed,
-        ("--signature", "m.sig", "--key", "ann.pub.pem"),
+    for code, wrong in (
+        (1, (*signed, "--key", "eve.pub.pem")),
+        (2, signed),
+        (2, ("--signature", "m.sig", "--key", "ann.pub.pem")),
+        (2, (*signed, "--root", "ann.pub.pem")),
+        (2, (*signed, "--key", "ann.pub.pem", "--secret-file", "ann.pem")),
     ):
-        assert run("make", "info.toml", "--output", "card.json", *wrong) == 1
+        assert run("make", "info.toml", "--output", "card.json", *wrong) == code
         assert capsys.readouterr().err
         assert not Path("card.json").exists()
 
@@ -144,7 +148,7 @@ def test_bad_information(
     Path("info.toml").unlink()
     if content is not None:
         Path(name).write_bytes(content)
-    assert run("make", name, "--output", "card.json") == 1
+    assert run("make", name, "--output", "card.json") == 2
     assert said in capsys.readouterr().err
     assert not Path("card.json").exists()
 
@@ -159,6 +163,7 @@ def test_approving_and_checking(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("check", "card.json", *trusted, "--model", "model.safetensors") == 0
     told = json.loads(capsys.readouterr().out)
     assert told["approved"] is True
+    assert told["model"] == "is that of the card"
     assert told["approver"] == "Ann"
     assert told["conditions"] == "behind the gate"
     assert run("check", "card.json", "--key", "eve.pub.pem") == 1
@@ -173,7 +178,7 @@ def test_a_key_set() -> None:
     assert run("check", "card.json", "--key-set", "keys.toml") == 0
     Path("keys.toml").write_text('[[key]]\nfile = "ann.pub.pem"\nrevoked = true\n')
     assert run("check", "card.json", "--key-set", "keys.toml") == 1
-    assert run("check", "card.json") == 1
+    assert run("check", "card.json") == 2
 
 
 def test_an_edited_card(capsys: pytest.CaptureFixture[str]) -> None:
@@ -212,10 +217,10 @@ def test_an_unchecked_card(capsys: pytest.CaptureFixture[str]) -> None:
     """It is approved only with a reason; an expiry in the past is refused."""
     made()
     approve = ("approve", "card.json", "--key", "ann.pem", "--approver", "Ann")
-    assert run(*approve) == 1
+    assert run(*approve) == 2
     assert "despite" in capsys.readouterr().err
     assert not Path("card.json.approval").exists()
-    assert run(*approve, "--despite", "a demo", "--not-after", "2001-01-01T00:00:00Z") == 1
+    assert run(*approve, "--despite", "a demo", "--not-after", "2001-01-01T00:00:00Z") == 2
     assert run(*approve, "--despite", "a demo", "--output", "a.json") == 0
     assert run("check", "card.json", "--key", "ann.pub.pem", "--approval", "a.json") == 0
 
@@ -230,3 +235,131 @@ def test_wrong_usage(arguments: tuple[str, ...]) -> None:
     with pytest.raises(SystemExit) as caught:
         run(*arguments)
     assert caught.value.code == 2
+
+
+UNCLAIMED = TOML.format(hash="").replace('hash = ""\n', "")
+ANN = ("--key", "ann.pem", "--approver", "Ann")
+
+
+def test_what_make_says(capsys: pytest.CaptureFixture[str]) -> None:
+    """Two lines on success: where the card is, and what was checked."""
+    made("--model", "model.safetensors")
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.startswith("written: ")
+    assert second == "hash verified: yes; format safe: yes; receipts: hash, scan"
+
+
+def test_what_approve_says(capsys: pytest.CaptureFixture[str]) -> None:
+    """Before it signs: which card, and what was checked; and that no model was compared."""
+    made("--model", "model.safetensors")
+    digest = read_card(Path("card.json").read_bytes()).digest
+    capsys.readouterr()
+    assert run("approve", "card.json", *ANN) == 0
+    told = capsys.readouterr()
+    for said in ("sentiment 1.2.0", digest, "format safe: yes", "receipts: hash, scan"):
+        assert said in told.out
+    assert "model: not compared" in told.err
+    assert run("check", "card.json", "--key", "ann.pub.pem") == 0
+    told = capsys.readouterr()
+    assert json.loads(told.out)["model"] == "not compared"
+    assert "model: not compared" in told.err
+
+
+def test_a_card_that_lies_about_its_scan(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With the model at hand it is scanned again before anybody signs."""
+    bad = folder / "model.pkl"
+    bad.write_bytes(pickle.dumps(print))
+    Path("info.toml").write_text(TOML.format(hash=file_digest(bad)))
+    card = made("--model", "model.pkl")
+    assert card["security_review"]["format_safe"] is False
+    card["security_review"]["format_safe"] = True
+    next(one for one in card["receipts"] if one["check"] == "scan")["safe"] = True
+    Path("card.json").write_text(json.dumps(card))
+    assert run("approve", "card.json", *ANN, "--model", "model.pkl") == 1
+    assert "scanned now" in capsys.readouterr().err
+    assert not Path("card.json.approval").exists()
+
+
+def test_a_signature_inside_the_model(folder: Path) -> None:
+    """It stays out of the digest, in the card, when approving, and when checking."""
+    folder_of_weights(folder / "model")
+    Path("info.toml").write_text(UNCLAIMED)
+    assert main(["sign", "model", "--key", "ann.pem", "--signature", "model/model.sig"]) == 0
+    card = made("--model", "model", "--signature", "model/model.sig", "--key", "ann.pub.pem")
+    assert card["receipts"][0]["left_out"][0]["name"] == "model.sig"
+    assert run("approve", "card.json", *ANN, "--model", "model") == 0
+    assert run("check", "card.json", "--key", "ann.pub.pem", "--model", "model") == 0
+    (folder / "model" / "model.sig").write_bytes(pickle.dumps(print))
+    assert run("check", "card.json", "--key", "ann.pub.pem", "--model", "model") == 1
+
+
+def test_a_card_inside_its_model(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A card is not written where it would change the model that it is about."""
+    folder_of_weights(folder / "model")
+    for output in ("model/README.md", "model/sub/../card.json", "model"):
+        assert run("make", "info.toml", "--model", "model", "--output", output) == 2
+        assert "beside the model, or before signing" in capsys.readouterr().err
+    assert run("make", "info.toml", "--model", "model.safetensors", "--output", "README.md") == 0
+
+
+def test_rendering(capsys: pytest.CaptureFixture[str]) -> None:
+    """A card that was made before is shown in every form, with its verified decision."""
+    made("--model", "model.safetensors")
+    assert run("approve", "card.json", *ANN) == 0
+    verified = ("--approval", "card.json.approval", "--key", "ann.pub.pem")
+    capsys.readouterr()
+    assert run("render", "card.json", *verified) == 0
+    assert "| approved | True |" in capsys.readouterr().out
+    for form in ("json", "cyclonedx", "annex-iv"):
+        assert run("render", "card.json", "--format", form, "--output", form) == 0
+    assert json.loads(Path("json").read_text()) == json.loads(Path("card.json").read_text())
+    assert (
+        JsonStrictValidator(SchemaVersion.V1_6).validate_str(Path("cyclonedx").read_text()) is None
+    )
+    assert run("render", "card.json", *verified[:2], "--key", "eve.pub.pem") == 1
+    assert run("render", "card.json", *verified[:2]) == 2
+    assert run("render", "card.json", *verified[2:]) == 2
+
+
+def test_a_decision_that_is_only_text(capsys: pytest.CaptureFixture[str]) -> None:
+    """A file that says of itself that it is approved is warned of."""
+    card = made("--model", "model.safetensors")
+    card["deployment_approval"] = {"approved": True, "approver": "the board"}
+    Path("card.json").write_text(json.dumps(card))
+    assert run("render", "card.json") == 0
+    told = capsys.readouterr()
+    assert "counts for nothing" in told.err
+    assert "the board" not in told.out
+
+
+def test_a_later_rejection(capsys: pytest.CaptureFixture[str]) -> None:
+    """All decisions that are named count; an environment is part of one."""
+    made("--model", "model.safetensors")
+    assert run("approve", "card.json", *ANN, "--environment", "staging") == 0
+    assert run("approve", "card.json", *ANN, "--reject") == 2
+    assert "--replace" in capsys.readouterr().err
+    assert run("approve", "card.json", *ANN, "--reject", "--output", "no") == 0
+    trusted = ("--key", "ann.pub.pem", "--environment", "staging")
+    assert run("check", "card.json", *trusted) == 0
+    both = ("--approval", "no", "--approval", "card.json.approval")
+    assert run("check", "card.json", *trusted, *both) == 1
+    assert run("check", "card.json", "--key", "ann.pub.pem") == 1
+    assert run("approve", "card.json", *ANN, "--replace") == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "raw", "said"),
+    [
+        ("info.toml", b"#" * (1 << 20) + b"\n", "too large"),
+        ("info.toml", b"a" + b".a" * 600 + b" = 1", "dots"),
+        ("info.toml", b'name = "a"', 'e.g. version = "1.2.0"'),
+    ],
+    ids=["long", "dots", "example"],
+)
+def test_costly_information(
+    name: str, raw: bytes, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What would cost too much is refused before it is parsed; what is missing has an example."""
+    Path(name).write_bytes(raw)
+    assert run("make", name) == 2
+    assert said in capsys.readouterr().err

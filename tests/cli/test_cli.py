@@ -11,7 +11,17 @@ from pathlib import Path
 import pytest
 
 from modelsec import __version__
-from modelsec.cli import main
+from modelsec.cli import COMMANDS, exit_code, main
+from modelsec.errors import (
+    ConfigurationError,
+    DecryptionError,
+    KeyServiceError,
+    ModelSecError,
+    PluginError,
+    StoreError,
+    UnsafeArtifactError,
+    UntrustedSignerError,
+)
 
 ATTACK = [
     json.dumps(
@@ -92,9 +102,9 @@ def test_policy_file_is_obeyed(
 def test_refusals_name_the_culprit(
     arguments: list[str], message: str, log: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Exit code 1, one line on standard error, no traceback."""
+    """Exit code 2, one line on standard error, no traceback."""
     named = [str(log) if argument == "LOG" else argument for argument in arguments]
-    assert main(["replay", *named]) == 1
+    assert main(["replay", *named]) == 2
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
@@ -106,7 +116,7 @@ def test_unknown_signal_in_a_policy_gets_a_suggestion(
     """A typing error is answered with the closest name."""
     policy = tmp_path / "policy.json"
     policy.write_text('{"weights": {"velocty": 1}}')
-    assert main(["replay", str(log), "--policy", str(policy)]) == 1
+    assert main(["replay", str(log), "--policy", str(policy)]) == 2
     assert "did you mean 'velocity'?" in capsys.readouterr().err
 
 
@@ -222,5 +232,37 @@ def test_without_rich_the_command_says_what_to_install(tmp_path: Path) -> None:
         check=False,
         env={**os.environ, "PYTHONPATH": str(tmp_path)},
     )
-    assert result.returncode == 1
+    assert result.returncode == 2
     assert result.stderr == b"modelsec: the command line needs: pip install 'modelsec[cli]'\n"
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (ConfigurationError, 2),
+        (PluginError, 2),
+        (KeyServiceError, 4),
+        (StoreError, 4),
+        (UntrustedSignerError, 1),
+        (DecryptionError, 1),
+        (UnsafeArtifactError, 1),
+        (ModelSecError, 1),
+    ],
+)
+def test_a_script_can_tell_a_typing_error_from_an_attack(
+    error: type[ModelSecError], code: int
+) -> None:
+    """What was asked wrongly, what is refused, and who did not answer have codes of their own."""
+    assert exit_code(error("why")) == code
+
+
+def test_every_command_tells_its_help(capsys: pytest.CaptureFixture[str]) -> None:
+    """Each is listed, and has a module."""
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    listed = capsys.readouterr().out
+    for command in COMMANDS:
+        assert f"    {command} " in listed
+        with pytest.raises(SystemExit) as ended:
+            main([command, "--help"])
+        assert ended.value.code == 0

@@ -143,3 +143,35 @@ def test_progress_is_shown_on_a_terminal_only(
         tell(0, 10)
         tell(5, 10)
     assert capsys.readouterr().err.count("signing   0%") == 1
+
+
+def test_bare(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One digest and nothing else, for scripts and cards: that which text prints first."""
+    run(model)
+    first = capsys.readouterr().out.split()[2]
+    run(model, "--bare")
+    assert capsys.readouterr().out == f"{first}\n"
+    run(model / "config.json", "--bare")
+    assert capsys.readouterr().out == f"{sha256(b'{}')}\n"
+    with pytest.raises(ConfigurationError, match="--files"):
+        run(model, "--bare", "--files")
+    with pytest.raises(SystemExit):
+        run(model, "--bare", "--json")
+
+
+def test_files_of_git_may_be_left_out(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The digest is that of the model without them."""
+    run(model, "--bare")
+    before = capsys.readouterr().out
+    (model / ".gitattributes").write_bytes(b"x")
+    run(model, "--bare", "--leave-out-git")
+    assert capsys.readouterr().out == before
+    with pytest.raises(UnsafeTreeError):
+        run(model, "--bare")
+
+
+def test_shards_of_any_size_are_no_foreign_error(model: Path) -> None:
+    """The command refuses a size that no file has."""
+    with pytest.raises(ConfigurationError, match="--shards"):
+        run(model, "--shards", 2**70)
+    assert run(model, "--shards", 2**63 - 1) == 0

@@ -1,10 +1,14 @@
 import json
+import os
+import signal
 from argparse import ArgumentParser
+from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 from pathlib import Path
 
 import pytest
 
+from modelsec.cli.decrypt import tidy_when_ended
 from modelsec.encryption import LocalKeyWrapper, decrypt_to_buffer, unverified_header
 from modelsec.errors import ConfigurationError, DecryptionError
 
@@ -152,3 +156,108 @@ def test_progress_where_somebody_watches(
     told = capsys.readouterr().err
     assert "encrypting 100%" in told
     assert "decrypting 100%" in told
+
+
+def test_a_key_file_by_command(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Keys are made, rotated, listed and retired; their names are shown, never they."""
+    path = folder / "made"
+    assert run("keyfile", "new", path) == 0
+    assert run("keyfile", "rotate", path) == 0
+    new, old = LocalKeyWrapper.load(path).key_ids
+    capsys.readouterr()
+    assert run("keyfile", "list", path) == 0
+    printed = capsys.readouterr().out
+    assert f"wraps    {new}" in printed
+    assert f"unwraps  {old}" in printed
+    assert not any(line.split()[-1] in printed for line in path.read_text().splitlines()[2:])
+    assert run("keyfile", "retire", path, old, "--json") == 0
+    assert json.loads(capsys.readouterr().out) == {"file": str(path), "keys": [new]}
+    with pytest.raises(ConfigurationError, match="never overwritten"):
+        run("keyfile", "new", path)
+    with pytest.raises(ConfigurationError, match="rotate first"):
+        run("keyfile", "retire", path, new)
+    path.chmod(0o644)
+    with pytest.raises(ConfigurationError, match="chmod 600"):
+        run("keyfile", "list", path)
+    assert run("keyfile", "list", path, "--readable-by-others") == 0
+
+
+def test_a_mounted_key(folder: Path) -> None:
+    """A key file that others may read needs a word."""
+    (folder / "keys").chmod(0o444)
+    keys = ("--key-file", folder / "keys")
+    with pytest.raises(ConfigurationError, match="chmod 600"):
+        run("encrypt", folder / "model", folder / "sealed", *keys)
+    assert run("encrypt", folder / "model", folder / "sealed", *keys, "--readable-by-others") == 0
+
+
+def test_no_key_file(folder: Path) -> None:
+    """Who encrypts is told how to make one; to who decrypts a new one would be of no use."""
+    keys = ("--key-file", folder / "missing")
+    with pytest.raises(ConfigurationError, match=r"there is no key file.*--new-key"):
+        run("encrypt", folder / "model", folder / "sealed", *keys)
+    with pytest.raises(ConfigurationError, match="there is no key file") as refused:
+        run("decrypt", folder / "model", folder / "back", *keys)
+    assert "--new-key" not in str(refused.value)
+
+
+def test_no_new_key_for_nothing(folder: Path) -> None:
+    """A source that is not there leaves no key file behind."""
+    with pytest.raises(ConfigurationError, match="No such file"):
+        run("encrypt", folder / "away", folder / "x", "--new-key", "--key-file", folder / "new")
+    assert not (folder / "new").exists()
+
+
+def test_rewrap_folder(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A folder's files are opened by another key from now on."""
+    other = LocalKeyWrapper.generate(folder / "other")
+    (folder / "tree").mkdir()
+    for name in ("a", "b"):
+        (folder / "tree" / name).write_text(name)
+    keys = ("--key-file", folder / "keys", *CONTEXT)
+    run("encrypt", folder / "tree", folder / "sealed", *keys)
+    to = ("--to-key-file", folder / "other")
+    assert run("rewrap", folder / "sealed", *keys, *to) == 0
+    assert ", 2 files" in capsys.readouterr().out
+    assert unverified_header(folder / "sealed" / "b").key_id == other.key_id
+    back = ("--key-file", folder / "other", *CONTEXT)
+    assert run("decrypt", folder / "sealed", folder / "back", *back) == 0
+    capsys.readouterr()
+    assert run("rewrap", folder / "sealed", "--json", *back, *to) == 0
+    assert len(json.loads(capsys.readouterr().out)) == 2
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_ended_by_a_signal(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    """A program that is told to end deletes the plaintext that it has written until then."""
+    keys = ("--key-file", folder / "keys")
+    run("encrypt", folder / "model", folder / "sealed", *keys)
+    before, pwrite = signal.getsignal(number), os.pwrite
+
+    def ending(descriptor: int, data: memoryview, offset: int) -> int:
+        os.kill(os.getpid(), number)
+        return pwrite(descriptor, data, offset)
+
+    monkeypatch.setattr(os, "pwrite", ending)
+    with pytest.raises(SystemExit) as ended:
+        run("decrypt", folder / "sealed", folder / "back", *keys)
+    assert ended.value.code == 128 + number
+    assert signal.getsignal(number) is before
+    assert sorted(path.name for path in folder.iterdir()) == ["keys", "model", "sealed"]
+
+
+def test_ignored_signals_stay_ignored(folder: Path) -> None:
+    """What nohup set stays, and threads, which cannot handle signals, decrypt, too."""
+    keys = ("--key-file", folder / "keys")
+    run("encrypt", folder / "model", folder / "sealed", *keys)
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with tidy_when_ended():
+            assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    with ThreadPoolExecutor(1) as pool:
+        command = ("decrypt", folder / "sealed", folder / "back", *keys)
+        assert pool.submit(run, *command).result() == 0

@@ -86,7 +86,7 @@ def test_certificates(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture
     chain = ["--certificate", str(paths.leaf), "--chain", str(paths.intermediate)]
     assert main(["sign", str(model), "--key", str(paths.key), *chain]) == 0
     root = ["verify", str(model), "--root", str(paths.root)]
-    assert main(root) == 1
+    assert main(root) == 2
     assert "identity" in capsys.readouterr().err
     assert main([*root, "--any-identity"]) == 0
     assert main([*root, "--identity", paths.subject]) == 0
@@ -97,7 +97,7 @@ def test_a_chain_needs_its_certificate(
     model: Path, keys: tuple[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A forgotten option is told."""
-    assert main(["sign", str(model), "--key", keys[0], "--chain", "ca.pem"]) == 1
+    assert main(["sign", str(model), "--key", keys[0], "--chain", "ca.pem"]) == 2
     assert "--certificate" in capsys.readouterr().err
 
 
@@ -115,7 +115,7 @@ def test_shared_secrets(model: Path, tmp_path: Path, capsys: pytest.CaptureFixtu
     assert (tmp_path / "again").read_bytes() == token.read_bytes()
     (model / "config.json").write_text("[]", "utf-8")
     assert main(check) == 1
-    assert main(check[:4]) == 1
+    assert main(check[:4]) == 2
     assert "--signature" in capsys.readouterr().err
 
 
@@ -132,7 +132,7 @@ def test_shards_algorithms_and_ignored_paths(
     assert main(["verify", str(model), "--key", public, "--profile", "oms"]) == 0
     assert "left out     config.json" in capsys.readouterr().out
     outside = ["--ignore", "/elsewhere/config.json"]
-    assert main(["sign", str(model), "--key", private, *options, *outside]) == 1
+    assert main(["sign", str(model), "--key", private, *options, *outside]) == 2
     assert "not inside" in capsys.readouterr().err
 
 
@@ -170,7 +170,7 @@ def test_nobody_is_trusted_by_default(
 ) -> None:
     """There is no default key, and no default root."""
     assert main(["sign", str(model), "--key", keys[0]]) == 0
-    assert main(["verify", str(model)]) == 1
+    assert main(["verify", str(model)]) == 2
     assert "nobody is trusted" in capsys.readouterr().err
 
 
@@ -182,6 +182,7 @@ def test_nobody_is_trusted_by_default(
         ["sign", "model", "--key", "k", "--algorithm", "md5"],
         ["sign", "model", "--key", "k", "--not-after", "tomorrow"],
         ["verify", "model", "--key", "k", "--at", "2026-01-01T00:00:00"],
+        ["verify", "model", "--key", "k", "--at", "0001-01-01T00:00:00+12:00"],
         ["verify", "model", "--key", "k", "--profile", "lax"],
         ["verify"],
     ],
@@ -198,7 +199,7 @@ def test_a_version_needs_a_name(
     model: Path, keys: tuple[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A serial of no model is of no use."""
-    assert main(["sign", str(model), "--key", keys[0], "--serial", "1"]) == 1
+    assert main(["sign", str(model), "--key", keys[0], "--serial", "1"]) == 2
     assert "--name" in capsys.readouterr().err
 
 
@@ -208,5 +209,5 @@ def test_secrets_have_content(
     """An empty file is no secret, and a huge one neither."""
     for content in (b"", b"x" * 70_000):
         (tmp_path / "secret").write_bytes(content)
-        assert main(["sign", str(model), "--secret-file", str(tmp_path / "secret")]) == 1
+        assert main(["sign", str(model), "--secret-file", str(tmp_path / "secret")]) == 2
         assert "to be a secret" in capsys.readouterr().err

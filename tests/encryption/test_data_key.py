@@ -6,8 +6,9 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from hypothesis import given
 from hypothesis import strategies as st
 
+from modelsec.encryption import LocalKeyWrapper
 from modelsec.encryption.cipher import SegmentCipher, StreamHeader
-from modelsec.encryption.data_key import DataKey
+from modelsec.encryption.data_key import DataKey, key_id_of
 from modelsec.encryption.segments import Layout
 from modelsec.errors import ConfigurationError
 from tests.encryption.samples import KEY
@@ -46,3 +47,9 @@ def test_no_key(key: object) -> None:
     """A data key is 32 bytes."""
     with pytest.raises(ConfigurationError, match="must be 32 bytes"):
         DataKey(key)  # type: ignore[arg-type]  # the test
+
+
+def test_a_class_is_no_wrapper() -> None:
+    """Who passes the class is told that an instance is meant."""
+    with pytest.raises(ConfigurationError, match="an instance, not the class LocalKeyWrapper"):
+        key_id_of(LocalKeyWrapper)  # type: ignore[arg-type]  # the test

@@ -1,4 +1,6 @@
 import os
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ from modelsec.errors import (
     ConfigurationError,
     DecryptionError,
     KeyServiceError,
+    MalformedArtifactError,
     ModelSecError,
     UnsafeTreeError,
 )
@@ -217,20 +220,95 @@ def test_an_unreadable_folder(model: Path, tmp_path: Path, monkeypatch: pytest.M
         encrypt_folder(model, tmp_path / "new", wrapper())
 
 
-@pytest.mark.parametrize("method", ["lstat", "stat"])
-def test_a_file_that_vanishes(
-    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str
+def test_a_file_that_vanishes_from_its_list(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A file that is gone after its folder was listed is told."""
-    real = getattr(Path, method)
+    """A file that is gone before it could be looked at is told."""
+    real = Path.lstat
 
-    def gone(path: Path, **how: bool) -> os.stat_result:
-        looked = "lstat" if how.get("follow_symlinks") is False else method
-        if path.name == "config.json" and looked == method:
+    def gone(path: Path) -> os.stat_result:
+        if path.name == "config.json":
             raise FileNotFoundError(2, "No such file or directory", str(path))
-        return real(path, **how)  # type: ignore[no-any-return]  # of the same signature
+        return real(path)
 
-    monkeypatch.setattr(Path, method, gone)
+    monkeypatch.setattr(Path, "lstat", gone)
     with pytest.raises(ConfigurationError, match="No such file"):
         encrypt_folder(model, tmp_path / "new", wrapper(), on_progress=lambda *_: None)
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def changes(model: Path) -> dict[str, Callable[[], object]]:
+    """What may be done to a folder after it was listed, and what has to be seen."""
+    last = model / "config.json"
+
+    def linked() -> None:
+        last.rename(model / "other")
+        last.symlink_to("other")
+
+    return {
+        "gone": last.unlink,
+        "written": lambda: last.write_text("other"),
+        "replaced": lambda: Path(shutil.copy(last, model / "t")).replace(last),
+        "linked": linked,
+        "pipe": lambda: (last.unlink(), os.mkfifo(last)),
+        "added": (model / "more").touch,
+    }
+
+
+@pytest.mark.parametrize("name", ["gone", "written", "replaced", "linked", "pipe", "added"])
+@pytest.mark.parametrize("how", ["encrypt", "decrypt"])
+def test_changed_after_it_was_listed(model: Path, tmp_path: Path, name: str, how: str) -> None:
+    """What is encrypted or decrypted is what was listed, or there is an error and no result."""
+    folder = model
+    if how == "decrypt":
+        folder = tmp_path / "sealed"
+        encrypt_folder(model, folder, wrapper())
+    before, done = sorted(tmp_path.iterdir()), []
+
+    def change(_done: int, _total: int) -> None:
+        if not done:
+            done.append(changes(folder)[name]())
+
+    call = encrypt_folder if how == "encrypt" else decrypt_folder
+    with pytest.raises((MalformedArtifactError, DecryptionError, UnsafeTreeError)):
+        call(folder, tmp_path / "new", wrapper(), on_progress=change)
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_within_the_source(model: Path) -> None:
+    """A result within the folder that is read would become a part of it."""
+    with pytest.raises(ConfigurationError, match="within the folder"):
+        encrypt_folder(model, model / "sealed", wrapper())
+    assert not (model / "sealed").exists()
+
+
+def test_a_private_folder(model: Path, tmp_path: Path) -> None:
+    """Nobody else can look into a folder before all of it has been verified."""
+    encrypt_folder(model, tmp_path / "sealed", wrapper())
+    found: set[int] = set()
+
+    def look(_done: int, _total: int) -> None:
+        found.update(path.stat().st_mode & 0o777 for path in tmp_path.glob(".back.*"))
+
+    decrypt_folder(tmp_path / "sealed", tmp_path / "back", wrapper(), on_progress=look)
+    assert found == {0o700}
+    assert (tmp_path / "back").stat().st_mode == (tmp_path / "model").stat().st_mode
+
+
+def test_a_name_taken_meanwhile(model: Path, tmp_path: Path) -> None:
+    """An empty folder that somebody made meanwhile is not replaced."""
+    with pytest.raises(ConfigurationError, match="was made meanwhile"):
+        encrypt_folder(
+            model,
+            tmp_path / "new",
+            wrapper(),
+            on_progress=lambda *_: (tmp_path / "new").mkdir(exist_ok=True),
+        )
+    assert list((tmp_path / "new").iterdir()) == []
+
+
+def test_one_file_by_itself(model: Path, tmp_path: Path) -> None:
+    """Whoever decrypts one file of a folder as if it were alone is told how to."""
+    encrypt_folder(model, tmp_path / "sealed", wrapper(), context=CONTEXT)
+    with pytest.raises(DecryptionError, match=r"belongs to a folder.*EncryptedFolder"):
+        decrypt_to_buffer(tmp_path / "sealed" / "config.json", wrapper(), context=CONTEXT)

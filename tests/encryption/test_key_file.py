@@ -448,3 +448,71 @@ def test_making_one_imports_no_optional_package() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_a_file_of_another_user(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who owns a key file can read and change it: only one's own is loaded, or root's."""
+    LocalKeyWrapper.generate(path)
+    raw, here = path.read_bytes(), os.stat(path).st_uid  # noqa: PTH116 - as the code does
+    if here == 0:
+        os.chown(path, 12_345, -1)
+    else:
+        monkeypatch.setattr(os, "geteuid", lambda: here + 1)
+    with pytest.raises(ConfigurationError, match="belongs to the user with the number"):
+        LocalKeyWrapper.load(path, readable_by_others=True)
+    with pytest.raises(ConfigurationError, match="belongs to the user with the number"):
+        LocalKeyWrapper.rotate(path)
+    assert path.read_bytes() == raw
+    assert os.listdir(path.parent) == [path.name]  # noqa: PTH208 - the names
+
+
+def test_roots_file_is_not_rotated_by_others(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mounted secret can be used; its successor would be another user's file."""
+    LocalKeyWrapper.generate(path)
+    real = os.fstat
+
+    def of_root(descriptor: int) -> os.stat_result:
+        found = real(descriptor)
+        return os.stat_result((*found[:4], 0, *found[5:10]))
+
+    monkeypatch.setattr(os, "geteuid", lambda: path.stat().st_uid + 1)
+    monkeypatch.setattr(os, "fstat", of_root)
+    assert LocalKeyWrapper.load(path).key_id.startswith("local:")
+    with pytest.raises(ConfigurationError, match="belongs to another user"):
+        LocalKeyWrapper.rotate(path)
+
+
+def test_retiring(path: Path) -> None:
+    """A key that does not wrap any more can be deleted, through a link, too; no other."""
+    old = LocalKeyWrapper.generate(path)
+    link = path.with_name("link")
+    link.symlink_to(path.name)
+    new = LocalKeyWrapper.rotate(link)
+    with pytest.raises(ConfigurationError, match="rotate first"):
+        LocalKeyWrapper.retire(path, new.key_id)
+    assert LocalKeyWrapper.retire(link, old.key_id).key_ids == (new.key_id,)
+    assert link.is_symlink()
+    with pytest.raises(ConfigurationError, match="not in it"):
+        LocalKeyWrapper.retire(path, old.key_id)
+    for wrong in ("local:", "local:xyz", old.key_id.upper(), 3, None):
+        with pytest.raises(ConfigurationError, match="32 hexadecimal digits"):
+            LocalKeyWrapper.retire(path, wrong)  # type: ignore[arg-type]  # the test
+    assert LocalKeyWrapper.load(path).key_ids == (new.key_id,)
+
+
+def test_links_that_lead_nowhere(path: Path) -> None:
+    """A circle of links, and one to nothing, are told."""
+    path.symlink_to(path.name)
+    with pytest.raises(ConfigurationError, match="cannot open"):
+        LocalKeyWrapper.rotate(path)
+    path.unlink()
+    path.symlink_to("nothing")
+    with pytest.raises(ConfigurationError, match="No such file"):
+        LocalKeyWrapper.rotate(path)
+
+
+def test_long_names(path: Path) -> None:
+    """Every name that the system takes can be that of a key file."""
+    long = path.with_name("k" * 255)
+    LocalKeyWrapper.generate(long)
+    assert len(LocalKeyWrapper.rotate(long).key_ids) == 2

@@ -184,3 +184,22 @@ def test_empty(tmp_path: Path) -> None:
         assert file.read() == b""
         assert file.read_at(0, 0) == b""
         file.verify_whole()
+
+
+def test_sizes_to_read(tmp_path: Path) -> None:
+    """Some, too many, all, none: what there is from the position on."""
+    path, content = encrypted(tmp_path, 10_000)
+    with PartlyVerifiedFile(path, wrapper()) as file:
+        assert file.read(4_500) == content[:4_500]
+        assert file.read(0) == b""
+        assert file.read(2**62) == content[4_500:]
+        assert file.read() == b""
+        file.seek(20_000)
+        assert file.read(5) == b""
+        assert file.tell() == 20_000
+        file.seek(9_990)
+        assert file.readall() == content[9_990:]
+        with pytest.raises(ConfigurationError, match="size must be an integer"):
+            file.read("x")  # type: ignore[arg-type]  # the test
+    with pytest.raises(ConfigurationError, match="is closed"):
+        file.read(1)

@@ -1,4 +1,4 @@
-"""Attacks from outside: what holds, and, marked as expected failures, what does not yet."""
+"""Attacks from outside, and misuse."""
 
 import contextlib
 import os
@@ -50,9 +50,6 @@ MIB = 2**20
 
 def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
-
-
-# What holds.
 
 
 def _multiplied(one: int, other: int) -> int:
@@ -315,10 +312,9 @@ def test_folder_tricks(tmp_path: Path, model: Path) -> None:
         assert not [name for name in names(tmp_path) if "back" in name]
 
 
-# What does not hold yet.
+# What did not hold once.
 
 
-@pytest.mark.xfail(strict=True, reason="rewrap resolves the link anew after it read the file")
 def test_link_switched_while_rewrapping(tmp_path: Path) -> None:
     """``current`` is pointed to a newer version meanwhile: that version is not overwritten."""
     old, _ = encrypted(tmp_path, 500)
@@ -338,7 +334,6 @@ def test_link_switched_while_rewrapping(tmp_path: Path) -> None:
     assert bytes(decrypt_to_buffer(newer, wrapper())) == content
 
 
-@pytest.mark.xfail(strict=True, reason="rotate replaces the link, and the file keeps its old keys")
 def test_rotation_through_a_link(tmp_path: Path) -> None:
     """All who load the key file learn of the new key, through the link or not, or it is refused."""
     LocalKeyWrapper.generate(tmp_path / "keys")
@@ -350,7 +345,6 @@ def test_rotation_through_a_link(tmp_path: Path) -> None:
     assert LocalKeyWrapper.load(tmp_path / "keys").key_ids == rotated.key_ids
 
 
-@pytest.mark.xfail(strict=True, reason="the receipts name files of the temporary folder")
 def test_receipts_of_a_folder(tmp_path: Path, model: Path) -> None:
     """A receipt names the file that is there."""
     for done in encrypt_folder(model, tmp_path / "sealed", wrapper()):
@@ -359,7 +353,6 @@ def test_receipts_of_a_folder(tmp_path: Path, model: Path) -> None:
         assert Path(back.target).is_file()
 
 
-@pytest.mark.xfail(strict=True, reason="one interrupted join and no thread is waited for any more")
 def test_interrupted_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A second interrupt does not leave threads that read, write and decrypt behind our back."""
     path, _ = encrypted(tmp_path, 6 * MIB, segment_size=MIB)
@@ -391,7 +384,6 @@ def test_interrupted_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert not left
 
 
-@pytest.mark.xfail(strict=True, reason="plaintext is readable by all whom the umask lets read")
 def test_plaintext_is_private(tmp_path: Path) -> None:
     """Unverified plaintext is its owner's, and so stays the file that it replaces."""
     path, _ = encrypted(tmp_path, 100)
@@ -411,7 +403,6 @@ def test_plaintext_is_private(tmp_path: Path) -> None:
     assert target.stat().st_mode & 0o077 == 0
 
 
-@pytest.mark.xfail(strict=True, reason="what the file system says is 0 bytes is taken for empty")
 def test_a_source_that_hides_its_size(tmp_path: Path) -> None:
     """A file that holds more than its size says is refused: else its content is lost."""
     source = Path("/proc/self/status")
@@ -421,7 +412,6 @@ def test_a_source_that_hides_its_size(tmp_path: Path) -> None:
         encrypt_file(source, tmp_path / "sealed", wrapper())
 
 
-@pytest.mark.xfail(strict=True, reason="a callback's OSError is taken for one of the disk")
 def test_errors_of_the_callback(tmp_path: Path) -> None:
     """What the callback raises to cancel is what the caller gets."""
     path, _ = encrypted(tmp_path, 100)
@@ -448,7 +438,6 @@ class Telling:
     decrypt = encrypt
 
 
-@pytest.mark.xfail(strict=True, reason="TinkKmsWrapper.wrap repeats the text of the client's error")
 def test_a_telling_client() -> None:
     """No key in a message, whatever the client says."""
     key = b"K" * 32
@@ -465,7 +454,6 @@ class Broken(Odd):
         raise OSError("away")
 
 
-@pytest.mark.xfail(strict=True, reason="getattr with a default lets all but AttributeError pass")
 def test_a_broken_wrapper(tmp_path: Path) -> None:
     """Looking for its methods may fail, too."""
     (tmp_path / "plain").touch()
@@ -486,7 +474,6 @@ class Unmeasurable(Mapping[str, str]):
         return name
 
 
-@pytest.mark.xfail(strict=True, reason="foreign errors of a mapping escape")
 def test_a_broken_context(tmp_path: Path) -> None:
     """A context that cannot be read is a wrong argument."""
     (tmp_path / "plain").touch()
@@ -494,7 +481,6 @@ def test_a_broken_context(tmp_path: Path) -> None:
         encrypt_file(tmp_path / "plain", tmp_path / "sealed", wrapper(), context=Unmeasurable())
 
 
-@pytest.mark.xfail(strict=True, reason="foreign TypeErrors escape")
 @pytest.mark.parametrize("what", ["read-only", "no buffer", "progress"])
 def test_wrong_types_for_a_reader(tmp_path: Path, what: str) -> None:
     """Wrong arguments of a reader are told as everywhere."""
@@ -509,14 +495,12 @@ def test_wrong_types_for_a_reader(tmp_path: Path, what: str) -> None:
             calls[what]()
 
 
-@pytest.mark.xfail(strict=True, reason="a MemoryError escapes")
 def test_more_than_there_is_memory(hollow: Path) -> None:
     """To read more at once than memory holds is refused with a typed error."""
     with PartlyVerifiedFile(hollow, wrapper()) as file, pytest.raises(ModelSecError):
         file.read_at(0, file.size)
 
 
-@pytest.mark.xfail(strict=True, reason="foreign errors escape")
 @pytest.mark.parametrize("what", ["environment", "region"])
 def test_wrong_types_for_a_service(what: str) -> None:
     """Wrong types where keys are named."""
@@ -528,14 +512,12 @@ def test_wrong_types_for_a_service(what: str) -> None:
         calls[what]()
 
 
-@pytest.mark.xfail(strict=True, reason="only three of the reserved names are refused")
 def test_reserved_names(tmp_path: Path, model: Path) -> None:
     """Names that begin with ``modelsec.`` are ours, as the documentation says."""
     with pytest.raises(ConfigurationError):
         encrypt_folder(model, tmp_path / "sealed", wrapper(), context={"modelsec.next": "1"})
 
 
-@pytest.mark.xfail(strict=True, reason="the temporary name is 14 bytes longer than the name")
 def test_long_names(tmp_path: Path) -> None:
     """Every name that the file system takes can be written to."""
     (tmp_path / "plain").touch()
@@ -544,13 +526,11 @@ def test_long_names(tmp_path: Path) -> None:
     assert unverified_header(target).key_id == wrapper().key_id
 
 
-@pytest.mark.xfail(strict=True, reason="close() uses what the constructor had not set yet")
 def test_closing_what_never_opened() -> None:
     """A reader whose constructor raised is closed by the collector without another error."""
     PartlyVerifiedFile.__new__(PartlyVerifiedFile).close()
 
 
-@pytest.mark.xfail(strict=True, reason="any regular file is replaced, a key file, too")
 @pytest.mark.parametrize("how", ["encrypt", "decrypt", "rewrap"])
 def test_the_target_is_a_key_file(tmp_path: Path, how: str) -> None:
     """A key file is never overwritten: what was encrypted under its keys would be lost."""
@@ -568,7 +548,6 @@ def test_the_target_is_a_key_file(tmp_path: Path, how: str) -> None:
     assert keys.read_bytes() == raw
 
 
-@pytest.mark.xfail(strict=True, reason="files are opened by name again, through any link")
 def test_a_link_instead_of_a_file(tmp_path: Path, model: Path) -> None:
     """A file of a folder that became a link after the folder was listed is not followed."""
     (tmp_path / "outside").write_bytes(b"of another")

@@ -1,7 +1,6 @@
 import hashlib
 import os
 from pathlib import Path
-from typing import Self
 
 import pytest
 from hypothesis import given
@@ -180,23 +179,26 @@ def test_digests_are_compared_in_constant_time(
 
 
 def test_a_disk_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file that cannot be read is told by type."""
+    """A read error is told by type."""
 
-    class Broken:
-        def __enter__(self) -> Self:
-            return self
+    def broken(*_: object) -> int:
+        raise OSError(5, "Input/output error")
 
-        def __exit__(self, *_: object) -> None:
-            pass
+    (tmp_path / "model.bin").write_bytes(b"x")
+    monkeypatch.setattr(os, "preadv", broken)
+    with pytest.raises(ConfigurationError, match="Input/output error"):
+        check_integrity(tmp_path / "model.bin", OTHER)
 
-        def readinto(self, _: object) -> int:
-            raise OSError(5, "Input/output error")
 
+def test_the_kind_of_a_digest(tmp_path: Path) -> None:
+    """A digest of a file is none of a folder, whatever its value."""
     path = tmp_path / "model.bin"
     path.write_bytes(b"x")
-    monkeypatch.setattr(integrity.os, "fdopen", lambda *_, **__: Broken())
-    with pytest.raises(ConfigurationError, match="Input/output error"):
-        check_integrity(path, OTHER)
+    digest = hashlib.sha256(b"x").hexdigest()
+    assert check_integrity(path, digest, kind="file").verified
+    assert not check_integrity(path, digest, kind="tree").verified
+    with pytest.raises(ConfigurationError):
+        check_integrity(path, digest, kind="pipe")  # type: ignore[arg-type]
 
 
 def test_a_link_to_a_file(tmp_path: Path) -> None:

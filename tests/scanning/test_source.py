@@ -2,12 +2,16 @@
 
 import io
 import os
+import pickle
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from modelsec.errors import MalformedArtifactError
+from modelsec.scanning import scan
+from modelsec.scanning.file import open_source
 from modelsec.scanning.source import BytesSource, DescriptorSource, SeekableSource, Slice, Source
 
 CONTENT = bytes(range(200))
@@ -75,3 +79,26 @@ def test_a_descriptor_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
             DescriptorSource(descriptor).read(0, 1)
     finally:
         os.close(descriptor)
+
+
+def test_read_only_memory_is_not_copied() -> None:
+    """A read-only view is scanned where it is, and let go of; writable memory is copied."""
+    content = pickle.dumps({"a": list(range(100))}, protocol=4)
+    view = memoryview(bytearray(content)).toreadonly()
+    with open_source(view) as opened:
+        source = opened.source
+        assert isinstance(source, BytesSource)
+        assert isinstance(source._data, memoryview)
+        assert source.read(2, 5) == content[2:7]
+        assert isinstance(source.read(0, 1), bytes)
+    with pytest.raises(ValueError, match="released"):
+        source.read(0, 1)
+    for writable in (bytearray(content), memoryview(bytearray(content))):
+        with open_source(writable) as opened:
+            assert isinstance(opened.source, BytesSource)
+            assert isinstance(opened.source._data, bytes)
+    words = memoryview(np.frombuffer(content[:8], "<u4"))
+    assert words.readonly
+    odd = memoryview(bytes(range(16))).cast("B", (4, 4))
+    for what in (view, words, odd, memoryview(b"abcdefgh")[::2], memoryview(b"")):
+        assert scan(what).to_dict() == scan(bytes(what)).to_dict()

@@ -7,9 +7,11 @@ import blake3
 import pytest
 
 from modelsec.errors import ConfigurationError, DigestMismatchError, UnsafeTreeError
+from modelsec.signing.hashing.survey import survey
 from modelsec.signing.manifest import Layout, Manifest, Resource
 from modelsec.signing.pinned_digest import PinnedDigest
 from modelsec.signing.profile import OMS
+from modelsec.signing.trees.tree import open_tree
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
 HASHES: dict[str, Any] = {
@@ -138,3 +140,27 @@ def test_arguments(model: Path) -> None:
 def test_default_clock(model: Path) -> None:
     """Without a clock it is the system's, in UTC."""
     assert PinnedDigest(tree_digest()).authenticate(model).now.tzinfo is UTC
+
+
+def test_shards(model: Path) -> None:
+    """A digest over ranges is compared with ranges, of a directory and of a file."""
+    for path in (model, model / "sub" / "weights.bin"):
+        with open_tree(path, profile=OMS) as tree:
+            digest = survey(tree, Layout(shard_size=4)).manifest.tree_digest
+        claim = pinned(digest, shard_size=4).authenticate(path)
+        assert claim.manifest.tree_digest == digest
+        assert claim.manifest.layout.shard_size == 4
+
+
+def test_what_the_digest_is_over_is_told(model: Path) -> None:
+    """Whoever pinned the digest of another layout finds out why it does not fit."""
+    for size, said in ((None, "sha256 digests of whole files"), (4, "of shards of 4 bytes")):
+        with pytest.raises(DigestMismatchError, match=said):
+            pinned("0" * 64, shard_size=size).authenticate(model)
+
+
+@pytest.mark.parametrize("size", [0, -1, 2**63, 1.5, "4", True])
+def test_the_size_of_shards_is_a_number_of_bytes(size: Any) -> None:
+    """Wrong types and sizes that no file has."""
+    with pytest.raises(ConfigurationError, match="shard_size"):
+        PinnedDigest("0" * 64, shard_size=size)

@@ -2,6 +2,7 @@ import json
 import os
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -145,3 +146,44 @@ def test_its_lock_is_not_a_link(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="cannot lock"):
         TrustStore(tmp_path / "releases.json").remember("churn", 1, FIRST)
     assert not os.path.lexists(tmp_path / "elsewhere")
+
+
+def test_what_is_known_needs_no_write(store: TrustStore, tmp_path: Path) -> None:
+    """A store on storage that cannot be written still serves the release that it knows."""
+    store.remember("churn", 7, FIRST)
+    (tmp_path / ".releases.json.lock").unlink()
+    before = sorted(tmp_path.iterdir())
+    store.remember("churn", 7, FIRST)
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_store_does_not_outgrow_what_it_reads(
+    store: TrustStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even one model more than fits: it would lock out all of them."""
+    monkeypatch.setattr("modelsec.signing.trust_store._LIMIT", 200)
+    store.remember("a", 1, FIRST)
+    with pytest.raises(ConfigurationError, match="would have more than 200 bytes"):
+        store.remember("b", 1, OTHER)
+    store.admit("a", 1, FIRST)
+    (tmp_path / "releases.json").write_bytes(b" " * 201)
+    with pytest.raises(ConfigurationError, match="damaged"):
+        store.admit("a", 1, FIRST)
+
+
+@pytest.mark.parametrize(
+    ("name", "serial", "digest"),
+    [
+        *(("", 1, FIRST), ("n" * 1025, 1, FIRST), (5, 1, FIRST), (None, 1, FIRST)),
+        *(("m", True, FIRST), ("m", None, FIRST), ("m", 2**63, FIRST)),
+        *(("m", 1, ""), ("m", 1, None), ("m", 1, "\udcff"), ("m", 1, "a" * 1025)),
+    ],
+)
+def test_only_releases_are_asked_for(
+    store: TrustStore, tmp_path: Path, name: Any, serial: Any, digest: Any
+) -> None:
+    """By both methods, and nothing is written."""
+    for method in (store.admit, store.remember):
+        with pytest.raises(ConfigurationError, match="of a release"):
+            method(name, serial, digest)
+    assert list(tmp_path.iterdir()) == []

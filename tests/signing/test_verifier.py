@@ -30,7 +30,7 @@ from modelsec.signing import (
     Verifier,
     sign,
 )
-from modelsec.signing.bundles.bundle import Bundle, pae
+from modelsec.signing.bundles.bundle import Bundle, pae, write_bundle
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 KEY, OTHER = PrivateKey.generate(), PrivateKey.generate()
@@ -386,7 +386,7 @@ def test_a_longer_shard_is_refused_before_it_is_read(model: Path) -> None:
 def test_a_time_without_a_zone_is_no_time(model: Path) -> None:
     """It would mean another moment on another machine."""
     sign(model, KEY)
-    with pytest.raises(ConfigurationError, match="with a zone"):
+    with pytest.raises(ConfigurationError, match="with a time zone"):
         verifier(clock=lambda: datetime(2026, 1, 1)).verify(model)  # noqa: DTZ001 - the point
 
 
@@ -581,3 +581,79 @@ def test_nothing_but_typed_errors_escapes_a_mutated_bundle(model: Path) -> None:
 
 def _payload(bundle: Path) -> bytes:
     return b64decode(json.loads(bundle.read_bytes())["dsseEnvelope"]["payload"])
+
+
+def test_a_refused_bundle_is_named(model: Path, tmp_path: Path) -> None:
+    """Whoever verifies a hundred models learns which file is meant."""
+    sign(model, KEY)
+    sign(model, OTHER, signature=tmp_path / "other.sig")
+    (tmp_path / "cut.sig").write_bytes((tmp_path / "model.sig").read_bytes()[:300])
+    with pytest.raises(UntrustedSignerError, match=r"other\.sig': the bundle names the key"):
+        verifier().verify(model, tmp_path / "other.sig")
+    with pytest.raises(BundleFormatError, match=r"cut\.sig': not complete JSON \(cut short\?\)"):
+        verifier().verify(model, tmp_path / "cut.sig")
+
+
+def test_a_receipt_says_how_its_digest_is_computed(model: Path) -> None:
+    """The size of shards is in the receipt; without it nobody gets the tree digest again."""
+    for size in (None, 1000):
+        signed = sign(model, KEY, shard_size=size)
+        receipt = verifier().verify(model)
+        assert receipt.shard_size == size
+        assert receipt.to_dict()["shard_size"] == size
+        assert receipt.tree_digest == signed.manifest.tree_digest
+
+
+def test_a_receipt_of_nothing_does_not_say_verified(model: Path) -> None:
+    """A model that is opened lazily has a receipt before its first file is read."""
+    sign(model, KEY)
+    receipt = verifier().verify(model)
+    assert receipt.to_dict()["verified"] is True
+    assert replace(receipt, files=()).to_dict()["verified"] is False
+
+
+def test_a_trust_that_returns_no_signatory_is_told(model: Path) -> None:
+    """To forget the `return` must not be an AttributeError, far less an acceptance."""
+
+    class Forgetful:
+        def authenticate(self, bundle: Bundle, **_: object) -> None:
+            bundle.material  # noqa: B018
+
+    sign(model, KEY)
+    with pytest.raises(ConfigurationError, match=r"Forgetful answered None: .* returns a Sig"):
+        Verifier(Forgetful()).verify(model)  # type: ignore[arg-type]
+
+
+def test_what_is_unchecked_is_sentences(model: Path) -> None:
+    """One text would be told letter by letter."""
+    trust = TrustedKeys([KEY.public])
+
+    class Talkative:
+        unchecked = "nothing"
+        authenticate = trust.authenticate
+
+    sign(model, KEY)
+    with pytest.raises(ConfigurationError, match="a tuple of sentences"):
+        Verifier(Talkative()).verify(model)
+
+
+def test_a_verifier_and_what_was_signed_are_shown_short(model: Path) -> None:
+    """Their repr tells the policy, and what and who, but neither digests nor keys."""
+    assert repr(verifier(name="churn")) == "Verifier(profile='strict', name='churn', threshold=1)"
+    shown = repr(sign(model, KEY))
+    assert shown.startswith("Signed('")
+    assert len(shown) < 300
+
+
+def test_a_file_that_was_not_named_has_the_digest_of_its_name(tmp_path: Path) -> None:
+    """A bundle that says "." gives the tree digest that the file has as it is called."""
+    (tmp_path / "w.bin").write_bytes(b"w")
+    signed = sign(tmp_path / "w.bin", KEY)
+    document = json.loads(signed.bundle.read_bytes())
+    statement = json.loads(b64decode(document["dsseEnvelope"]["payload"]))
+    statement["predicate"]["resources"][0]["name"] = "."
+    payload = json.dumps(statement).encode()
+    signed.bundle.write_bytes(write_bundle(payload, KEY.sign(pae(payload)), KEY.material()))
+    receipt = verifier().verify(tmp_path / "w.bin")
+    assert receipt.tree_digest == signed.manifest.tree_digest
+    assert "the name of the file is not signed: it would pass under any other" in receipt.unchecked

@@ -1,7 +1,15 @@
 """The ``modelsec`` command: parse, call the library, print.
 
-Exit codes: 0 done; 1 the library refused (the message says why); 2 wrong usage; 3 the input had
-bad lines; 130 interrupted. Those of ``scan`` are told in ``modelsec.cli.scan``.
+Exit codes, for scripts that must tell a typing error from an attack:
+
+* 0: done;
+* 1: refused: the model, signature, ciphertext or card is not what it has to be;
+* 2: wrong usage: an option or file is missing, cannot be read, or contradicts another one;
+* 3: the input had bad lines (``replay``), or was not understood (``scan``);
+* 4: a key service or a store that is needed did not answer, or refused;
+* 130: interrupted.
+
+Those of ``scan`` are told in full in ``modelsec.cli.scan``.
 """
 
 import argparse
@@ -10,9 +18,15 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from modelsec import __version__
-from modelsec.errors import ModelSecError
+from modelsec.errors import (
+    ConfigurationError,
+    KeyServiceError,
+    ModelSecError,
+    PluginError,
+    StoreError,
+)
 
-OK, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 3, 130
+OK, FAILED, USAGE, BAD_INPUT, NO_SERVICE, INTERRUPTED = 0, 1, 2, 3, 4, 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -21,20 +35,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = build_parser(next(iter(words), None)).parse_args(words)
     try:
         # Imported on use: --help and --version work without the extra, scans start at once.
-        command = import_module(f"modelsec.cli.{options.command}")
+        command = import_module(f"modelsec.cli.{_module(options.command)}")
     except ModuleNotFoundError as error:
         if error.name != "rich":
             raise
         print("modelsec: the command line needs: pip install 'modelsec[cli]'", file=sys.stderr)
-        return FAILED
+        return USAGE
     try:
         return int(command.run(options))
     except ModelSecError as error:
-        print(f"modelsec: {error}", file=sys.stderr)
-        return FAILED
+        notes = "".join(f" ({note})" for note in getattr(error, "__notes__", ()))
+        print(f"modelsec: {error}{notes}", file=sys.stderr)
+        return exit_code(error)
     except KeyboardInterrupt:
         print("modelsec: interrupted, nothing was written", file=sys.stderr)
         return INTERRUPTED
+
+
+def exit_code(error: ModelSecError) -> int:
+    """Return the exit code that an error stands for."""
+    if isinstance(error, ConfigurationError | PluginError):
+        return USAGE
+    return NO_SERVICE if isinstance(error, KeyServiceError | StoreError) else FAILED
 
 
 def build_parser(command: str | None = None) -> argparse.ArgumentParser:
@@ -49,8 +71,12 @@ def build_parser(command: str | None = None) -> argparse.ArgumentParser:
         if name in _PARSERS:
             _PARSERS[name](commands)
         else:
-            import_module(f"modelsec.cli.{name}").add_parser(commands)
+            import_module(f"modelsec.cli.{_module(name)}").add_parser(commands)
     return parser
+
+
+def _module(command: str) -> str:
+    return _MODULES.get(command, command)
 
 
 def _add_demo(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -71,6 +97,8 @@ def _add_replay(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         help="judge recorded traffic",
         description="Judge recorded traffic, one OpenAI-style JSON body a line (plain or gzip), "
         "in bounded memory.",
+        epilog="Exit codes: 0 done; 2 wrong usage, or a file cannot be read or written; 3 lines "
+        "were bad.",
     )
     replay.add_argument("file", help="JSON-lines file; - for standard input")
     replay.add_argument("--policy", metavar="FILE", help="policy, .toml or .json")
@@ -149,6 +177,8 @@ def _add_scan(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
 
 # These three import what only they need when they run; the others have their parsers beside them.
 _PARSERS = {"demo": _add_demo, "replay": _add_replay, "scan": _add_scan}
+_MODULES = {"inspect": "inspect_signature"}
+"""Commands whose modules are called otherwise: this one would read as Python's own."""
 COMMANDS = (
     "demo",
     "replay",
@@ -156,6 +186,7 @@ COMMANDS = (
     "convert",
     "sign",
     "verify",
+    "inspect",
     "digest",
     "keygen",
     "encrypt",

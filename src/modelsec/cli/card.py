@@ -1,163 +1,98 @@
-"""``modelsec card``: make a model card, decide about it, and check the decision."""
+"""``modelsec card``: make a model card, decide about it, check the decision, and show it."""
 
 import json
-import os
 import sys
-import tomllib
 from argparse import ArgumentParser, Namespace, _SubParsersAction
-from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from modelsec.cli import FAILED, OK
-from modelsec.cli.moments import moment
+from modelsec.cli.card_arguments import add_actions
+from modelsec.cli.card_files import check_target, check_unused, content, information
 from modelsec.cli.secret_files import password
-from modelsec.errors import ConfigurationError, ModelSecError, shown
-from modelsec.files import atomic_text, regular_file
+from modelsec.errors import ConfigurationError, printable, shown_path
+from modelsec.files import atomic_text
 
 if TYPE_CHECKING:
-    from argparse import _ArgumentGroup
-
-    from modelsec.provenance.cards.card import ModelCard
+    from modelsec.provenance.cards.approval_envelope import Approval
     from modelsec.provenance.cards.card_document import CardDocument
+    from modelsec.provenance.cards.card_view import ShownCard
     from modelsec.signing.keys import TrustedKey, TrustedKeys
     from modelsec.signing.receipt import Verification
-
-_LIMIT = 16 << 20
 
 
 def add_parser(commands: "_SubParsersAction[ArgumentParser]") -> None:
     """Add the command to the parser of all commands."""
     parser = commands.add_parser(
         "card",
-        help="make a model card, approve it, and check the approval",
+        help="make a model card, approve it, check the approval, show it",
         description="Make a model card in which every claim says whose it is: its maker's, or a "
         "check's. Approving is signing the digest of a card with the key of somebody who may "
         "decide.",
     )
-    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    _add_make(actions)
-    _add_approve(actions)
-    _add_check(actions)
-
-
-def _add_make(actions: "_SubParsersAction[ArgumentParser]") -> None:
-    make = actions.add_parser(
-        "make",
-        help="make a card from what its maker says, and from the model",
-        description="Make a card. Without --model nothing is checked, and the card says so.",
-    )
-    make.add_argument("info", metavar="INFO", help="what the maker says, .toml or .json")
-    make.add_argument(
-        "--model", metavar="PATH", help="the model, a file or a folder: hash it and scan it"
-    )
-    make.add_argument(
-        "--signature",
-        metavar="FILE",
-        help="verify this signature of the model with --key or --key-set, and record the receipt",
-    )
-    _add_keys(make.add_argument_group("who is trusted to have signed the model"))
-    make.add_argument("--no-scan", action="store_true", help="hash the model, do not scan it")
-    make.add_argument(
-        "--format",
-        choices=("json", "markdown", "cyclonedx", "annex-iv"),
-        default="json",
-        help="json (default) is what can be approved; markdown is a README for a model hub; "
-        "annex-iv says which headings of the EU AI Act's Annex IV the card speaks to",
-    )
-    make.add_argument(
-        "--spec-version",
-        choices=("1.6", "1.7"),
-        default="1.6",
-        help="of CycloneDX (default 1.6)",
-    )
-    make.add_argument("--output", metavar="FILE", help="write there instead of printing")
-
-
-def _add_approve(actions: "_SubParsersAction[ArgumentParser]") -> None:
-    approve = actions.add_parser(
-        "approve",
-        help="sign a decision about a card",
-        description="Sign a decision about a card. Read the card first; with --model it is "
-        "compared with the model that is there.",
-    )
-    approve.add_argument("card", metavar="CARD", help="the card as JSON")
-    approve.add_argument("--key", required=True, metavar="PEM", help="private key of who decides")
-    approve.add_argument("--password-file", metavar="FILE", help="password of the private key")
-    approve.add_argument("--approver", required=True, metavar="NAME", help="who decides")
-    approve.add_argument("--reject", action="store_true", help="sign a no")
-    approve.add_argument("--conditions", metavar="TEXT", help="under which it may be deployed")
-    approve.add_argument(
-        "--despite",
-        metavar="TEXT",
-        help="why it is approved although the card's checks did not pass or were not made",
-    )
-    approve.add_argument(
-        "--not-after", type=moment, metavar="TIME", help="when it expires (RFC 3339)"
-    )
-    approve.add_argument("--model", metavar="PATH", help="refuse if this is not the card's model")
-    approve.add_argument("--output", metavar="FILE", help="default: CARD.approval")
-
-
-def _add_check(actions: "_SubParsersAction[ArgumentParser]") -> None:
-    check = actions.add_parser(
-        "check",
-        help="say whether a card is approved by somebody who is trusted",
-        description="Say whether a card is approved. Exit code 1 if it is not.",
-    )
-    check.add_argument("card", metavar="CARD", help="the card as JSON")
-    check.add_argument("--approval", metavar="FILE", help="default: CARD.approval")
-    _add_keys(check.add_argument_group("who may decide (at least one)"))
-    check.add_argument("--model", metavar="PATH", help="refuse if this is not the card's model")
-
-
-def _add_keys(group: "_ArgumentGroup") -> None:
-    group.add_argument(
-        "--key", action="append", default=[], metavar="PEM", help="public key; may be repeated"
-    )
-    group.add_argument("--key-set", metavar="FILE", help="keys with validity, for rotation")
+    add_actions(parser)
 
 
 def run(options: Namespace) -> int:
     """Run the command."""
-    action = {"make": _make, "approve": _approve, "check": _check}[options.action]
-    return action(options)
+    actions = {"make": _make, "approve": _approve, "check": _check, "render": _render}
+    return actions[options.action](options)
 
 
 def _make(options: Namespace) -> int:
     from modelsec.provenance.cards.card import make_card  # noqa: PLC0415 - not needed for --help
 
-    information = _information(options.info)
+    check_target(options.output, options.model)
     card = make_card(
-        information,
+        information(options.info),
         now=datetime.now(UTC),
         path=options.model,
         scan=not options.no_scan,
         verification=_verified(options) if options.signature else None,
         bundles=[options.signature] if options.signature else [],
     )
+    _write(card, options)
+    if options.output:
+        print(f"written: {shown_path(options.output)}, card {card.digest}")
+        print(_summary(card.content()))
+    # The card is made all the same: a card may say that something is wrong.
+    failed = [
+        because
+        for passed, because in (
+            (card.hash_verified, "hash_verified_because"),
+            (card.format_safe, "format_safe_because"),
+        )
+        if passed is False
+    ]
+    review = cast("dict[str, object]", card.content()["security_review"])
+    for because in failed:
+        print(f"modelsec: the card says that a check failed: {review[because]}", file=sys.stderr)
+    return FAILED if failed else OK
+
+
+def _verified(options: Namespace) -> "Verification":
+    from modelsec.cli.trust_options import trusts_of  # noqa: PLC0415 - an extra
+    from modelsec.signing import Verifier  # noqa: PLC0415 - idem
+
+    if not options.model:
+        raise ConfigurationError("a signature is verified over the model: give --model PATH")
+    if options.secret_file is not None:
+        raise ConfigurationError(
+            "a card records signatures by keys: a shared secret proves nothing to its readers"
+        )
+    return Verifier(trusts_of(options)).verify(options.model, options.signature)
+
+
+def _write(card: "ShownCard", options: Namespace) -> None:
     text = _rendered(card, options)
     if options.output:
         with atomic_text(options.output) as file:
             file.write(text)
     else:
         sys.stdout.write(text)
-    # The card is made all the same: a card may say that something is wrong.
-    failed = card.hash_verified is False or card.format_safe is False
-    if failed:
-        print("modelsec: the card says that a check failed", file=sys.stderr)
-    return FAILED if failed else OK
 
 
-def _verified(options: Namespace) -> "Verification":
-    from modelsec.signing import Verifier  # noqa: PLC0415 - an extra
-
-    if not options.model:
-        raise ConfigurationError("a signature is verified over the model: give --model PATH")
-    return Verifier(_trusted(options)).verify(options.model, options.signature)
-
-
-def _rendered(card: "ModelCard", options: Namespace) -> str:
+def _rendered(card: "ShownCard", options: Namespace) -> str:
     if options.format == "markdown":
         from modelsec.provenance.cards.card_markdown import card_to_markdown  # noqa: PLC0415 - an extra
 
@@ -173,11 +108,27 @@ def _rendered(card: "ModelCard", options: Namespace) -> str:
     return json.dumps(card.to_dict(), indent=1, ensure_ascii=False) + "\n"
 
 
+def _summary(said: dict[str, object]) -> str:
+    """Say in one line what was checked."""
+    review = cast("dict[str, object]", said["security_review"])
+    receipts = cast("list[dict[str, object]]", said["receipts"])
+    words = {None: "not checked", True: "yes", False: "NO"}
+    made = ", ".join(str(one["check"]) for one in receipts) or "none"
+    return (
+        f"hash verified: {words[cast('bool | None', review['hash_verified'])]}; "
+        f"format safe: {words[cast('bool | None', review['format_safe'])]}; receipts: {made}"
+    )
+
+
 def _approve(options: Namespace) -> int:
     from modelsec.provenance.cards.approval import approve  # noqa: PLC0415 - not needed for --help
     from modelsec.signing.keys import PrivateKey  # noqa: PLC0415 - an extra
 
+    target = options.output or f"{options.card}.approval"
     card = _card(options)
+    _show(card)
+    _compare(card, options, scanned=True)
+    check_unused(target, replace=options.replace)
     signed = approve(
         card,
         PrivateKey.load(options.key, password(options.password_file)),
@@ -187,25 +138,60 @@ def _approve(options: Namespace) -> int:
         conditions=options.conditions,
         despite=options.despite,
         not_after=options.not_after,
+        environment=options.environment,
     )
-    target = options.output or f"{options.card}.approval"
     with atomic_text(target) as file:
         file.write(signed.to_json())
-    print(f"{'rejected' if options.reject else 'approved'}: card {card.digest}, written {target}")
+    word = "rejected" if options.reject else "approved"
+    print(f"{word}: card {card.digest}, written {shown_path(target)}")
     return OK
 
 
-def _check(options: Namespace) -> int:
-    from modelsec.provenance.cards.approval import verify_approval  # noqa: PLC0415 - not for --help
-    from modelsec.provenance.cards.approval_envelope import Approval  # noqa: PLC0415 - idem
+def _show(card: "CardDocument") -> None:
+    """Say what is about to be signed."""
+    said = card.content
+    named = f"{said['model_name']} {said['version']}"
+    print(f"card    {printable(named, 650)}")
+    print(f"digest  {card.digest}")
+    print(f"checks  {_summary(said)}")
 
+
+def _check(options: Namespace) -> int:
     trusted = _trusted(options)
     card = _card(options)
-    approval = Approval.from_json(_content(options.approval or f"{options.card}.approval"))
-    decided = verify_approval(card, approval, trusted, datetime.now(UTC))
-    answer = {"approved": decided.approves, "card": card.digest, **decided.statement.to_dict()}
-    print(json.dumps(answer, indent=1))
+    _compare(card, options, scanned=False)
+    given = options.approval or [f"{options.card}.approval"]
+    decided = card.with_approval(
+        _approvals(given), trusted, datetime.now(UTC), environment=options.environment
+    ).approval
+    if decided is None:
+        return FAILED
+    label = {"key_label": decided.label} if decided.label else {}
+    compared = "is that of the card" if options.model else "not compared"
+    answer = {"approved": decided.approves, "card": card.digest, "model": compared}
+    print(json.dumps(answer | label | decided.statement.to_dict(), indent=1))
     return OK if decided.approves else FAILED
+
+
+def _render(options: Namespace) -> int:
+    card = _card(options)
+    if options.approval:
+        card = card.with_approval(
+            _approvals(options.approval),
+            _trusted(options),
+            datetime.now(UTC),
+            environment=options.environment,
+        )
+    elif options.key or options.key_set:
+        raise ConfigurationError("--key verifies a decision: name it with --approval FILE")
+    _write(card, options)
+    return OK
+
+
+def _approvals(paths: list[str]) -> "list[Approval]":
+    from modelsec.provenance.cards.approval_envelope import Approval  # noqa: PLC0415 - on use
+
+    return [Approval.from_json(content(path)) for path in paths]
 
 
 def _trusted(options: Namespace) -> "TrustedKeys":
@@ -220,41 +206,22 @@ def _trusted(options: Namespace) -> "TrustedKeys":
 
 
 def _card(options: Namespace) -> "CardDocument":
-    """Read the card, and compare it with the model if there is one."""
     from modelsec.provenance.cards.card_document import read_card  # noqa: PLC0415 - not for --help
-    from modelsec.provenance.integrity import check_integrity  # noqa: PLC0415 - idem
 
-    card = read_card(_content(options.card))
-    if options.model:
-        check = check_integrity(options.model, card.model_digest)
-        if not check.verified:
-            raise ModelSecError(
-                f"{shown(options.model)} is not the model of this card: its digest is "
-                f"{check.actual_hash}, the card says {check.expected_hash}"
-            )
+    card = read_card(content(options.card))
+    if card.claimed_approval:
+        print(
+            f"modelsec: {shown_path(options.card)} says that it is approved; that is only text, "
+            "and counts for nothing",
+            file=sys.stderr,
+        )
     return card
 
 
-def _information(path: str) -> Mapping[str, object]:
-    raw = _content(path)
-    if path.endswith(".json"):
-        from modelsec.signing.bundles.strict_json import loads  # noqa: PLC0415 - only for JSON
+def _compare(card: "CardDocument", options: Namespace, *, scanned: bool) -> None:
+    if not options.model:
+        print("modelsec: model: not compared (give --model PATH)", file=sys.stderr)
+        return
+    from modelsec.provenance.cards.comparison import compare_with_model  # noqa: PLC0415 - on use
 
-        read = loads(raw, limit=_LIMIT)
-        if not isinstance(read, Mapping):
-            raise ConfigurationError(f"{shown(path)} holds no JSON object")
-        return read
-    if path.endswith(".toml"):
-        try:
-            return tomllib.loads(raw.decode())
-        except (ValueError, RecursionError) as error:
-            raise ConfigurationError(f"{shown(path)} is no TOML: {error}") from error
-    raise ConfigurationError(f"{shown(path)} must end in .toml or .json")
-
-
-def _content(path: str) -> bytes:
-    with regular_file(path) as descriptor:
-        if os.fstat(descriptor).st_size > _LIMIT:
-            raise ConfigurationError(f"{shown(path)} is too large to be a card")
-        with os.fdopen(descriptor, "rb", closefd=False) as file:
-            return file.read(_LIMIT)
+    compare_with_model(card, options.model, scanned=scanned)

@@ -23,6 +23,8 @@ def add_parser(commands: "_SubParsersAction[ArgumentParser]") -> None:
         description="Write the tensors of a torch (.pt, .pth, .bin) or numpy (.npy, .npz) file to "
         "a safetensors file. Nothing of the source is executed; what is not safe or not "
         "understood is refused, and nothing is written.",
+        epilog="Exit codes: 0 converted; 1 refused, the message says why; 2 wrong usage, or a file "
+        "cannot be opened or written.",
     )
     parser.add_argument("source", metavar="SRC", help="the file to convert; its content decides")
     parser.add_argument("target", metavar="DST", help="the safetensors file")

@@ -1,12 +1,16 @@
 """``modelsec decrypt``: what ``modelsec encrypt`` encrypted, after all of it was verified."""
 
 import json
+import signal
+import threading
 from argparse import ArgumentParser, Namespace, _SubParsersAction
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 
 from modelsec.cli import OK
 from modelsec.cli.progress import progress
 from modelsec.cli.wrapping_key import add_context_option, add_key_options, context, key_wrapper
-from modelsec.errors import shown
+from modelsec.errors import shown, shown_path
 
 
 def add_parser(commands: "_SubParsersAction[ArgumentParser]") -> None:
@@ -31,7 +35,7 @@ def run(options: Namespace) -> int:
 
     pairs = context(options)
     folder = is_folder(options.source)
-    with progress("decrypting") as on_progress:
+    with tidy_when_ended(), progress("decrypting") as on_progress:
         wrapper = key_wrapper(options)
         if folder:
             done = decrypt_folder(
@@ -56,6 +60,29 @@ def run(options: Namespace) -> int:
         return OK
     size = sum(record.plaintext_size for record in done)
     files = "1 file" if len(done) == 1 else f"{len(done):,} files"
-    print(f"decrypted {files}, {size:,} bytes, to {shown(options.target)}, all verified")
+    print(f"decrypted {files}, {size:,} bytes, to {shown_path(options.target)}, all verified")
     print(f"key       {shown(done[0].key_id)}")
     return OK
+
+
+@contextmanager
+def tidy_when_ended() -> Iterator[None]:
+    """Make signals that end the program raise, so that unverified plaintext is deleted.
+
+    ``SIGKILL``, and the kernel when memory is short, cannot be caught.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    with ExitStack() as stack:
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            before = signal.getsignal(number)
+            # Whoever ignores one, as nohup does, or handles it, goes on doing so.
+            if before is signal.SIG_DFL:
+                signal.signal(number, _end)
+                stack.callback(signal.signal, number, before)
+        yield
+
+
+def _end(number: int, _frame: object) -> None:
+    raise SystemExit(128 + number)

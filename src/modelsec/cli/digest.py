@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from modelsec.cli import OK
-from modelsec.errors import printable
+from modelsec.cli.profiles import add_profile_options, chosen_profile
+from modelsec.errors import ConfigurationError, printable
 
 if TYPE_CHECKING:
     from modelsec.signing.hashing.digest_cache import DigestCache
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from modelsec.signing.manifest import Manifest
 
 _NAME_LIMIT = 5_000
+_MAX_SIZE = 2**63 - 1
+"""Bytes; no file system has larger files, and digests hold sizes in 8 bytes."""
 
 
 def add_parser(commands: "_SubParsersAction[ArgumentParser]") -> None:
@@ -25,7 +28,7 @@ def add_parser(commands: "_SubParsersAction[ArgumentParser]") -> None:
         "over names, ranges and contents, which says which model this is; and the root digest of "
         "OpenSSF Model Signing, over the contents only.",
         epilog="Exit codes: 0 printed; 1 refused (links, pipes, unreadable folders, names that "
-        "read as others); 2 wrong usage.",
+        "read as others); 2 wrong usage, or PATH cannot be opened.",
     )
     parser.add_argument("path", metavar="PATH", help="file or directory")
     parser.add_argument(
@@ -39,12 +42,7 @@ def add_parser(commands: "_SubParsersAction[ArgumentParser]") -> None:
         metavar="SIZE",
         help="hash ranges of SIZE bytes (default 1000000000) instead of whole files",
     )
-    parser.add_argument(
-        "--profile",
-        choices=("strict", "oms"),
-        default="strict",
-        help="strict (default) refuses what oms leaves out, as .git",
-    )
+    add_profile_options(parser)
     parser.add_argument(
         "--ignore",
         action="append",
@@ -54,7 +52,13 @@ def add_parser(commands: "_SubParsersAction[ArgumentParser]") -> None:
         "repeated",
     )
     parser.add_argument("--cache", metavar="FILE", help="digests of files that did not change")
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print JSON")
+    form.add_argument(
+        "--bare",
+        action="store_true",
+        help="print the digest only: of a directory the tree digest, of a file its own",
+    )
     parser.add_argument("--files", action="store_true", help="list every file, or every range")
 
 
@@ -64,21 +68,26 @@ def run(options: Namespace) -> int:
     from modelsec.cli.progress import progress  # noqa: PLC0415 - idem
     from modelsec.signing.hashing.survey import survey  # noqa: PLC0415 - idem
     from modelsec.signing.manifest import Layout  # noqa: PLC0415 - idem
-    from modelsec.signing.profile import PROFILES  # noqa: PLC0415 - idem
     from modelsec.signing.trees.tree import open_tree  # noqa: PLC0415 - idem
 
+    if options.bare and options.files:
+        raise ConfigurationError("--bare prints one digest: drop --files")
+    if options.shards is not None and options.shards > _MAX_SIZE:
+        raise ConfigurationError(f"--shards {options.shards:.3g}: no file is as large as that")
     ignored = relative_paths(options.path, options.ignore)
     layout = Layout(options.algorithm, options.shards, tuple(ignored))
     cache = _cache(options.cache)
     with (
         progress("hashing") as on_progress,
         open_tree(
-            options.path, profile=PROFILES[options.profile], ignore_paths=layout.ignore_paths
+            options.path, profile=chosen_profile(options), ignore_paths=layout.ignore_paths
         ) as tree,
     ):
         found = survey(tree, layout, on_progress=on_progress, cache=cache)
         excluded = tree.excluded
-    if options.json:
+    if options.bare:
+        print(_bare(found.manifest))
+    elif options.json:
         print(json.dumps(_document(found, excluded, files=options.files), indent=1))
     else:
         print("\n".join(_lines(found.manifest, excluded, files=options.files)))
@@ -102,6 +111,12 @@ def _cache(path: str | None) -> "DigestCache | None":
     from modelsec.signing.hashing.digest_cache import DigestCache  # noqa: PLC0415 - not needed for --help
 
     return DigestCache(path)
+
+
+def _bare(manifest: "Manifest") -> str:
+    if manifest.single_file and manifest.layout.shard_size is None:
+        return manifest.resources[0].digest.hex()
+    return manifest.tree_digest
 
 
 def _lines(manifest: "Manifest", excluded: tuple[str, ...], *, files: bool) -> Iterator[str]:

@@ -2,11 +2,12 @@
 
 import json
 from argparse import ArgumentParser, Namespace, _SubParsersAction
+from contextlib import nullcontext
 
 from modelsec.cli import OK
 from modelsec.cli.progress import progress
 from modelsec.cli.wrapping_key import add_context_option, add_key_options, context, key_wrapper
-from modelsec.errors import ConfigurationError, shown
+from modelsec.errors import ConfigurationError, shown, shown_path
 
 _SIZES = {"4KiB": 4 * 1024, "64KiB": 64 * 1024, "1MiB": 1024 * 1024}
 
@@ -45,9 +46,9 @@ def run(options: Namespace) -> int:
     from modelsec.encryption.folders import is_folder  # noqa: PLC0415 - idem
 
     pairs = context(options)
-    if options.new_key:
-        _make_key(options.key_file)
     folder = is_folder(options.source)
+    if options.new_key:
+        _make_key(options.key_file, None if folder else options.source)
     with progress("encrypting") as on_progress:
         wrapper = key_wrapper(options)
         if folder:
@@ -75,14 +76,21 @@ def run(options: Namespace) -> int:
         return OK
     size = sum(record.plaintext_size for record in done)
     files = "1 file" if len(done) == 1 else f"{len(done):,} files"
-    print(f"encrypted {files}, {size:,} bytes, to {shown(options.target)}")
+    print(f"encrypted {files}, {size:,} bytes, to {shown_path(options.target)}")
     print(f"key       {shown(done[0].key_id)}")
     return OK
 
 
-def _make_key(path: str | None) -> None:
+def _make_key(path: str | None, source: str | None) -> None:
+    """Make the key file, if there is something to encrypt: else it would be in the way later.
+
+    Raises:
+        ConfigurationError: no key file is named, its name is taken, or the source is no file.
+    """
     from modelsec.encryption import LocalKeyWrapper  # noqa: PLC0415 - idem
+    from modelsec.files import regular_file  # noqa: PLC0415 - idem
 
     if path is None:
         raise ConfigurationError("--new-key makes a key file: name it with --key-file")
-    LocalKeyWrapper.generate(path)
+    with nullcontext() if source is None else regular_file(source):
+        LocalKeyWrapper.generate(path)

@@ -1,6 +1,5 @@
 """``modelsec keygen``: a new key pair to sign models with."""
 
-import sys
 from argparse import ArgumentParser, Namespace, _SubParsersAction
 from pathlib import Path
 
@@ -8,7 +7,6 @@ from modelsec.cli import OK
 from modelsec.errors import ConfigurationError, shown
 
 _KINDS = ("ecdsa-p256", "ecdsa-p384", "ecdsa-p521", "ed25519")
-_LINE_ENDS = b"\r\n"
 
 
 def add_parser(commands: "_SubParsersAction[ArgumentParser]") -> None:
@@ -18,6 +16,7 @@ def add_parser(commands: "_SubParsersAction[ArgumentParser]") -> None:
         help="make a key pair to sign models with",
         description="Make a private key, which signs models, and its public key, which verifies "
         "them. Neither file may exist. The private one is readable by its owner only.",
+        epilog="Exit codes: 0 made; 2 wrong usage, e.g. a file exists or cannot be written.",
     )
     parser.add_argument("private", metavar="PRIVATE.pem", help="the private key, a new file")
     parser.add_argument(
@@ -38,20 +37,21 @@ def add_parser(commands: "_SubParsersAction[ArgumentParser]") -> None:
 
 def run(options: Namespace) -> int:
     """Run the command."""
+    from modelsec.cli.secret_files import password  # noqa: PLC0415 - not needed for --help
     from modelsec.signing.keys import PrivateKey  # noqa: PLC0415 - not needed for --help
 
     private = Path(options.private)
     public = Path(options.public) if options.public else _beside(private)
-    password = _password(options.password_file) if options.password_file else None
+    lock = password(options.password_file)
     key = PrivateKey.generate(options.kind)
-    key.save(private, password)
+    key.save(private, lock)
     try:
         key.public.save(public)
     except ConfigurationError:
         # This very call made it, and nobody can have used it yet.
         private.unlink(missing_ok=True)
         raise
-    print(f"private key  {private}{'' if password else ' (not encrypted)'}")
+    print(f"private key  {private}{'' if lock else ' (not encrypted)'}")
     print(f"public key   {public}")
     print(f"key id       {key.key_id}")
     return OK
@@ -62,13 +62,3 @@ def _beside(private: Path) -> Path:
         raise ConfigurationError(f"{shown(str(private))} is not the name of a file")
     stem = private.stem if private.suffix == ".pem" else private.name
     return private.with_name(f"{stem}.pub.pem")
-
-
-def _password(path: str) -> bytes:
-    from modelsec.signing.keys.key_files import read_key_file  # noqa: PLC0415 - not needed for --help
-
-    content = sys.stdin.buffer.readline() if path == "-" else read_key_file(path)
-    password = content.split(b"\n", 1)[0].rstrip(_LINE_ENDS)
-    if not password:
-        raise ConfigurationError(f"the first line of {shown(path)} is empty: it is the password")
-    return password

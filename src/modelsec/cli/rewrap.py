@@ -5,18 +5,19 @@ from argparse import ArgumentParser, Namespace, _SubParsersAction
 
 from modelsec.cli import OK
 from modelsec.cli.wrapping_key import add_context_option, add_key_options, context, key_wrapper
-from modelsec.errors import shown
+from modelsec.errors import shown, shown_path
 
 
 def add_parser(commands: "_SubParsersAction[ArgumentParser]") -> None:
     """Add the command to the parser of all commands."""
     parser = commands.add_parser(
         "rewrap",
-        help="wrap the key of an encrypted file under another key",
-        description="Wrap the key of an encrypted file under another key; its content is copied "
-        "as it is. Without --output the file is replaced in one step.",
+        help="wrap the key of an encrypted file or folder under another key",
+        description="Wrap the key of an encrypted file, or those of all files of an encrypted "
+        "folder, under another key; contents are copied as they are. Without --output every file "
+        "is replaced in one step; if a folder is interrupted, give the command again.",
     )
-    parser.add_argument("source", metavar="FILE", help="the encrypted file")
+    parser.add_argument("source", metavar="SRC", help="the encrypted file or folder")
     parser.add_argument("--output", metavar="DST", help="write there instead of replacing it")
     add_key_options(parser, what="the key that opens it")
     add_key_options(parser, "to-", what="the key that wraps from now on")
@@ -26,19 +27,24 @@ def add_parser(commands: "_SubParsersAction[ArgumentParser]") -> None:
 
 def run(options: Namespace) -> int:
     """Run the command."""
-    from modelsec.encryption import rewrap  # noqa: PLC0415 - not needed for --help
+    from modelsec.encryption import rewrap, rewrap_folder  # noqa: PLC0415 - not for --help
+    from modelsec.encryption.folders import is_folder  # noqa: PLC0415 - idem
 
-    done = rewrap(
-        options.source,
-        key_wrapper(options),
-        key_wrapper(options, "to_"),
-        target=options.output,
-        context=context(options),
+    folder = is_folder(options.source)
+    wrappers = key_wrapper(options), key_wrapper(options, "to_")
+    how = {"target": options.output, "context": context(options)}
+    done = (
+        rewrap_folder(options.source, *wrappers, **how)
+        if folder
+        else (rewrap(options.source, *wrappers, **how),)
     )
     if options.json:
-        print(json.dumps(done.to_dict(), indent=1))
-    else:
-        print(f"rewrapped {shown(done.target)}")
-        print(f"from      {shown(done.old_key_id)}")
-        print(f"to        {shown(done.new_key_id)}")
+        records = [record.to_dict() for record in done]
+        print(json.dumps(records if folder else records[0], indent=1))
+        return OK
+    place = options.source if options.output is None else options.output
+    files = "" if len(done) == 1 else f", {len(done):,} files"
+    print(f"rewrapped {shown_path(place)}{files}")
+    print(f"from      {', '.join(sorted({shown(one.old_key_id) for one in done}))}")
+    print(f"to        {shown(done[0].new_key_id)}")
     return OK

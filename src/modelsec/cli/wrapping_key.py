@@ -4,7 +4,7 @@ import os
 from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING
 
-from modelsec.errors import ConfigurationError
+from modelsec.errors import ConfigurationError, shown_path
 
 if TYPE_CHECKING:
     from modelsec.protocols.keys import KeyWrapper
@@ -20,6 +20,8 @@ def add_key_options(parser: ArgumentParser, prefix: str = "", *, what: str = "th
         prefix: before the options' names, where a command takes two keys.
         what: which key it is.
     """
+    if not prefix:
+        add_shared_option(parser)
     keys = parser.add_mutually_exclusive_group(required=True)
     keys.add_argument(
         f"--{prefix}key-file", metavar="FILE", help=f"{what} is in this file, for its owner only"
@@ -34,6 +36,16 @@ def add_key_options(parser: ArgumentParser, prefix: str = "", *, what: str = "th
         metavar="URI",
         help=f"{what} is in Vault or OpenBao: hcvault://HOST/transit/keys/NAME, or "
         "hashivault://NAME with VAULT_ADDR; the token is in VAULT_TOKEN",
+    )
+
+
+def add_shared_option(parser: ArgumentParser) -> None:
+    """Add the option that accepts key files as Kubernetes mounts them."""
+    parser.add_argument(
+        "--readable-by-others",
+        action="store_true",
+        help="accept a key file that others may read, as a mounted secret; never one that others "
+        "may write",
     )
 
 
@@ -59,12 +71,20 @@ def key_wrapper(options: Namespace, prefix: str = "") -> "KeyWrapper":
     from modelsec.encryption.wrapper_uri import wrapper_from_uri  # noqa: PLC0415 - idem
 
     given = {name: getattr(options, prefix + name) for name in ("key_file", "aws_kms", "vault")}
-    if given["key_file"] is not None:
-        return LocalKeyWrapper.load(given["key_file"])
+    path = given["key_file"]
+    if path is not None:
+        if not os.path.lexists(path):
+            raise ConfigurationError(f"there is no key file {shown_path(path)}{_how(options)}")
+        return LocalKeyWrapper.load(path, readable_by_others=options.readable_by_others)
     key = given["aws_kms"]
     if key is not None and not key.startswith(_AWS):
         key = f"aws-kms://{key}"
     return wrapper_from_uri(given["vault"] if key is None else key, environment=os.environ)
+
+
+def _how(options: Namespace) -> str:
+    """Say how a missing key file is made; not to who decrypts: a new key would be of no use."""
+    return "; make it with --new-key" if hasattr(options, "new_key") else ""
 
 
 def context(options: Namespace) -> dict[str, str]:

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from modelsec.encryption.aws_kms import AwsKmsWrapper
     from modelsec.encryption.decrypting import decrypt_file, decrypt_into, decrypt_to_buffer
+    from modelsec.encryption.encrypted_folder import EncryptedFolder
     from modelsec.encryption.encrypting import SEGMENT_1MB, SEGMENT_4KB, encrypt_file
     from modelsec.encryption.envelope import unverified_header
+    from modelsec.encryption.folder_rotation import rewrap_folder
     from modelsec.encryption.folders import decrypt_folder, encrypt_folder
     from modelsec.encryption.header import Header
     from modelsec.encryption.key_file import LocalKeyWrapper
@@ -31,6 +33,7 @@ _HOMES = {
     "AwsKmsWrapper": _PACKAGE + "aws_kms",
     "Decrypted": _PACKAGE + "receipts",
     "Encrypted": _PACKAGE + "receipts",
+    "EncryptedFolder": _PACKAGE + "encrypted_folder",
     "Header": _PACKAGE + "header",
     "KeyWrapper": "modelsec.protocols.keys",
     "LocalKeyWrapper": _PACKAGE + "key_file",
@@ -47,6 +50,7 @@ _HOMES = {
     "encrypt_folder": _PACKAGE + "folders",
     "encrypt_tink_stream": _PACKAGE + "tink_streams",
     "rewrap": _PACKAGE + "rotation",
+    "rewrap_folder": _PACKAGE + "folder_rotation",
     "tink_stream_to_buffer": _PACKAGE + "tink_streams",
     "unverified_header": _PACKAGE + "envelope",
     "wrapper_from_uri": _PACKAGE + "wrapper_uri",
@@ -58,6 +62,7 @@ __all__ = [
     "AwsKmsWrapper",
     "Decrypted",
     "Encrypted",
+    "EncryptedFolder",
     "Header",
     "KeyWrapper",
     "LocalKeyWrapper",
@@ -74,6 +79,7 @@ __all__ = [
     "encrypt_folder",
     "encrypt_tink_stream",
     "rewrap",
+    "rewrap_folder",
     "tink_stream_to_buffer",
     "unverified_header",
     "wrapper_from_uri",
@@ -88,3 +94,8 @@ def __getattr__(name: str) -> object:
     value: object = getattr(import_module(home), name)
     globals()[name] = value
     return value
+
+
+def __dir__() -> list[str]:
+    """List the public names, resolved or not."""
+    return sorted({*globals(), *_HOMES})

@@ -93,6 +93,9 @@ class AwsKmsWrapper:
             ConfigurationError: boto3 is missing, the key or timeout cannot be, no region is
                 known, or there is no such profile.
         """
+        for what, value in (("region", region), ("profile", profile)):
+            if value is not None and not isinstance(value, str):
+                raise ConfigurationError(f"{what} must be a str or None, not {shown(value)}")
         region = region or _named(key)["region"]
         check_timeout(timeout)
         try:

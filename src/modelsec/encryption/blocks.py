@@ -166,18 +166,19 @@ class _Crew:
                 thread = threading.Thread(
                     target=self._thread, name=f"modelsec-segments-{number}", daemon=True
                 )
+                # Before it starts: an interrupt meanwhile must not lose sight of it.
+                started.append(thread)
                 try:
                     thread.start()
                 except RuntimeError:
                     # The system gives no more threads: fewer do the same work.
+                    started.pop()
                     break
-                started.append(thread)
             if started:
                 self._listen(tell, len(started))
         finally:
             self._stopped = True
-            for thread in started:
-                thread.join()
+            _join(started)
         if not started:
             _run_here(self._layout, self._make_worker, tell)
 
@@ -210,3 +211,19 @@ class _Crew:
     def _next(self) -> int | None:
         with self._lock:
             return None if self._stopped else next(self._numbers, None)
+
+
+def _join(threads: list[threading.Thread]) -> None:
+    """Wait for all threads, however often this is interrupted, and raise the interrupt then.
+
+    They write to descriptors and buffers that the caller closes and wipes next.
+    """
+    interrupt: BaseException | None = None
+    for thread in threads:
+        while thread.is_alive():
+            try:
+                thread.join()
+            except BaseException as error:  # noqa: BLE001 - raised again below
+                interrupt = error
+    if interrupt is not None:
+        raise interrupt

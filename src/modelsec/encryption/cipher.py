@@ -2,8 +2,11 @@
 
 import secrets
 import struct
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import repeat
+from operator import length_hint
 from typing import Final, NoReturn, Self
 
 from modelsec.encryption.data_key import DataKey
@@ -88,9 +91,8 @@ class SegmentCipher:
             plain: exactly their plaintext.
             sealed: exactly the room for their ciphertext and tags.
         """
-        encrypt = self._aead.encrypt_into
-        for nonce, at, end, plain_at, plain_end in self._pieces(first, stop):
-            encrypt(nonce, plain[plain_at:plain_end], None, sealed[at:end])
+        sealing = map(self._aead.encrypt_into, *self._pieces(first, stop, plain, sealed))
+        deque(sealing, maxlen=0)
 
     def open(self, first: int, stop: int, sealed: memoryview, plain: memoryview) -> None:
         """Decrypt the segments from ``first`` to before ``stop``; see ``seal``.
@@ -98,31 +100,44 @@ class SegmentCipher:
         Raises:
             DecryptionError: a segment does not verify. What is in ``plain`` must not be used.
         """
-        decrypt, segment = self._aead.decrypt_into, first
+        nonces, texts, nothing, rooms = self._pieces(first, stop, sealed, plain)
+        left = iter(nonces)
         try:
-            for nonce, at, end, plain_at, plain_end in self._pieces(first, stop):
-                decrypt(nonce, sealed[at:end], None, plain[plain_at:plain_end])
-                segment += 1
+            deque(map(self._aead.decrypt_into, left, texts, nothing, rooms), maxlen=0)
         except self._tag_error:
+            number = stop - length_hint(left)
             raise DecryptionError(
-                f"segment {segment + 1} of {self.layout.count} does not verify: the ciphertext was "
+                f"segment {number} of {self.layout.count} does not verify: the ciphertext was "
                 "changed, cut off or put together from others, or the key or the context is "
                 "another one"
             ) from None
 
-    def _pieces(self, first: int, stop: int) -> Iterator[tuple[bytes, int, int, int, int]]:
-        """Yield each segment's nonce, its sealed range and its plain range within the block."""
-        layout, prefix, pack = self.layout, self._prefix, _COUNTER.pack
-        last, full = layout.count - 1, layout.segment_size
-        at = plain_at = 0
-        for segment in range(first, stop):
-            size = full
-            if segment in {0, last}:
-                size = layout.sealed_stop(segment) - layout.sealed_start(segment)
-            end, plain_end = at + size, plain_at + size - TAG
-            yield prefix + pack(segment, segment == last), at, end, plain_at, plain_end
-            at, plain_at = end, plain_end
+    def _pieces(
+        self, first: int, stop: int, source: memoryview, target: memoryview
+    ) -> tuple[list[bytes], list[memoryview], Iterator[None], list[memoryview]]:
+        """Return each segment's nonce, what is read, no associated data, and what is written.
+
+        Lists and ``map``: with small segments, a loop in Python costs as much as the cipher.
+        """
+        prefix, pack, count = self._prefix, _COUNTER.pack, stop - first
+        nonces = [prefix + pack(segment, 0) for segment in range(first, stop)]
+        if stop == self.layout.count:
+            nonces[-1] = prefix + pack(stop - 1, 1)
+        short = 0 if first else STREAM_HEADER
+        full = self.layout.segment_size
+        # The text that is read is shorter than the room for it when it is plaintext.
+        cuts = {True: (full - TAG, full), False: (full, full - TAG)}
+        read, written = cuts[len(source) < len(target)]
+        texts, rooms = _cut(source, read, short, count), _cut(target, written, short, count)
+        return nonces, texts, repeat(None), rooms
 
     def __reduce__(self) -> NoReturn:
         """Refuse to be pickled: keys do not travel in files."""
         raise TypeError("a cipher cannot be pickled")
+
+
+def _cut(view: memoryview, step: int, short: int, count: int) -> list[memoryview]:
+    """Return ``count`` parts of a block: the first is ``short`` bytes shorter, the last by any."""
+    begin = step - short
+    starts = range(begin, begin + step * (count - 1), step)
+    return [view[:begin], *[view[start : start + step] for start in starts]]

@@ -1,7 +1,7 @@
 """What a ciphertext is for, in one encoding: names and values that are told again to decrypt."""
 
 from collections.abc import Mapping
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import Final
 
 from modelsec.encryption.cursor import Cursor
@@ -15,6 +15,12 @@ MAX_NAME: Final = 256
 MAX_VALUE: Final = 4 * 1024
 MAX_CONTEXT: Final = 16 * 1024
 
+OURS: Final = "modelsec."
+"""Names that begin with this are not the caller's."""
+FILE: Final = "modelsec.file"
+FILES: Final = "modelsec.files"
+SET: Final = "modelsec.set"
+
 
 def pairs_of(context: object) -> Pairs:
     """Return a caller's context as sorted pairs; None is the empty context.
@@ -25,14 +31,9 @@ def pairs_of(context: object) -> Pairs:
     """
     if context is None:
         return ()
-    if not isinstance(context, Mapping) or len(context) > MAX_PAIRS:
-        raise ConfigurationError(
-            f"a context is a mapping of up to {MAX_PAIRS} names to texts, not {shown(context)}"
-        )
+    items = _items(context)
     try:
-        pairs = tuple(
-            sorted((_text(n, 1, MAX_NAME), _text(v, 0, MAX_VALUE)) for n, v in context.items())
-        )
+        pairs = tuple(sorted((_text(n, 1, MAX_NAME), _text(v, 0, MAX_VALUE)) for n, v in items))
         size = len(encode(tuple((name.decode(), value.decode()) for name, value in pairs)))
     except UnicodeError as error:
         raise ConfigurationError(f"{shown(context)} holds text that is not Unicode") from error
@@ -41,6 +42,24 @@ def pairs_of(context: object) -> Pairs:
             f"a context of {size} bytes is too long: {MAX_CONTEXT} are possible"
         )
     return tuple((name.decode(), value.decode()) for name, value in pairs)
+
+
+def _items(context: object) -> list[tuple[object, object]]:
+    refusal = ConfigurationError(
+        f"a context is a mapping of up to {MAX_PAIRS} names to texts, not {shown(context)}"
+    )
+    if not isinstance(context, Mapping):
+        raise refusal
+    try:
+        # Not len() alone: a mapping of somebody's may count and list as it likes.
+        items = list(islice(context.items(), MAX_PAIRS + 1)) if len(context) <= MAX_PAIRS else None
+    except Exception as error:
+        raise ConfigurationError(
+            f"a context could not be read: {type(error).__name__}: {shown(str(error))}"
+        ) from error
+    if items is None or len(items) > MAX_PAIRS:
+        raise refusal
+    return items
 
 
 def _text(value: object, least: int, most: int) -> bytes:
@@ -88,6 +107,11 @@ def check_context(found: Pairs, expected: Pairs) -> None:
     if found == expected:
         return
     says, asked = dict(found), dict(expected)
+    if FILE in says and FILE not in asked:
+        raise DecryptionError(
+            f"this file belongs to a folder that was encrypted as one, as {shown(says[FILE])}: "
+            "decrypt_folder decrypts the folder, EncryptedFolder reads single files of it"
+        )
     differences = [
         f"{shown(name)} is {_told(says, name)}, expected is {_told(asked, name)}"
         for name in sorted(says.keys() | asked.keys())

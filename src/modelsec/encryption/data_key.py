@@ -2,7 +2,8 @@
 
 import hmac
 import secrets
-from typing import TYPE_CHECKING, Final, NoReturn, Self
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final, NoReturn, Self, TypeVar
 
 from modelsec.errors import (
     ConfigurationError,
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from modelsec.protocols.keys import KeyWrapper
+
+_Answer = TypeVar("_Answer")
 
 KEY_SIZE: Final = 32
 MAX_WRAPPED: Final = 8 * 1024
@@ -54,12 +57,7 @@ class DataKey:
                 fit the context.
             KeyServiceError: the wrapper could not answer, or raised what is not ours.
         """
-        try:
-            key = wrapper.unwrap(blob, context)
-        except ModelSecError:
-            raise
-        except Exception as error:
-            raise _foreign("unwrap", error) from error
+        key = _asked("unwrap", lambda: wrapper.unwrap(blob, context))
         if not isinstance(key, bytes) or len(key) != KEY_SIZE:
             raise DecryptionError(
                 f"what the key wrapper unwrapped is not a data key of {KEY_SIZE} bytes"
@@ -72,12 +70,7 @@ class DataKey:
         Raises:
             KeyServiceError: the wrapper could not, or returned nothing that can be stored.
         """
-        try:
-            blob = wrapper.wrap(bytes(self._key), context)
-        except ModelSecError:
-            raise
-        except Exception as error:
-            raise _foreign("wrap", error) from error
+        blob = _asked("wrap", lambda: wrapper.wrap(bytes(self._key), context))
         if not isinstance(blob, bytes) or not 0 < len(blob) <= MAX_WRAPPED:
             what = f"{len(blob)} bytes" if isinstance(blob, bytes) else type(blob).__name__
             raise KeyServiceError(
@@ -124,18 +117,16 @@ def key_id_of(wrapper: "KeyWrapper") -> str:
         ConfigurationError: it is not a key wrapper, or its id is no text of 1 to 2048 bytes.
         KeyServiceError: asking for it failed.
     """
-    if not callable(getattr(wrapper, "wrap", None)) or not callable(
-        getattr(wrapper, "unwrap", None)
-    ):
+    if isinstance(wrapper, type):
+        raise ConfigurationError(
+            f"a key wrapper is an instance, not the class {wrapper.__name__}: make one, for "
+            "example with LocalKeyWrapper.load(path)"
+        )
+    if not _asked("use", lambda: _has_methods(wrapper)):
         raise ConfigurationError(
             f"a key wrapper has key_id, wrap and unwrap; {type(wrapper).__name__} has not"
         )
-    try:
-        key_id: object = wrapper.key_id
-    except ModelSecError:
-        raise
-    except Exception as error:
-        raise _foreign("name", error) from error
+    key_id: object = _asked("name", lambda: wrapper.key_id)
     try:
         size = len(key_id.encode()) if isinstance(key_id, str) else 0
     except UnicodeEncodeError:
@@ -147,8 +138,21 @@ def key_id_of(wrapper: "KeyWrapper") -> str:
     return key_id
 
 
-def _foreign(verb: str, error: Exception) -> KeyServiceError:
-    # Only the kind of the error: its text may hold what the wrapper was given.
-    return KeyServiceError(
-        f"the key wrapper could not {verb} the key: {type(error).__name__} (see the cause)"
-    )
+def _has_methods(wrapper: object) -> bool:
+    return all(callable(getattr(wrapper, name, None)) for name in ("wrap", "unwrap"))
+
+
+def _asked(verb: str, ask: Callable[[], _Answer]) -> _Answer:
+    """Return what a wrapper answers.
+
+    Raises:
+        KeyServiceError: it raised what is not ours.
+    """
+    try:
+        return ask()
+    except ModelSecError:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever a wrapper's transport raises
+        kind = type(error).__name__
+    # Out here, and only the kind: the error may hold the key that the wrapper was given.
+    raise KeyServiceError(f"the key wrapper could not {verb} the key: {kind}")

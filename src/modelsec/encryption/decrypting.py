@@ -1,16 +1,17 @@
 """Decrypting a whole file, all of which is verified before anything is handed out."""
 
+from dataclasses import replace
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from modelsec.encryption.blocks import Progress
-from modelsec.encryption.context import Context, pairs_of
+from modelsec.encryption.context import Context, Pairs, pairs_of
 from modelsec.encryption.data_key import key_id_of
-from modelsec.encryption.encrypting import check_target
 from modelsec.encryption.envelope import Envelope, open_envelope
-from modelsec.encryption.memory import discard, new_buffer, wipe
+from modelsec.encryption.memory import discard, new_buffer, wipe, writable
 from modelsec.encryption.receipts import Decrypted
-from modelsec.encryption.source_file import opened
+from modelsec.encryption.source_file import Ciphertext, Source, SourceFile, opened, readable
+from modelsec.encryption.targets import check_target
 from modelsec.encryption.transform import Effort, open_to_file, open_to_memory
 from modelsec.errors import ConfigurationError, DecryptionError
 from modelsec.files import atomic_binary
@@ -50,25 +51,31 @@ def decrypt_file(  # noqa: PLR0913 - keywords, each with a default
     """
     pairs = pairs_of(context)
     key_id_of(wrapper)
+    hasher = sha256() if digest else None
     with opened(source, DecryptionError) as file:
-        check_target(file, target)
-        envelope = open_envelope(file, wrapper, pairs)
-        hasher = sha256() if digest else None
-        effort = Effort(workers, on_progress, hasher)
-        with atomic_binary(target) as written:
-            open_to_file(file, envelope.stream, written.fileno(), effort)
+        done = unseal(file, target, wrapper, pairs, Effort(workers, on_progress, hasher))
+    return replace(done, plaintext_sha256=hasher.hexdigest()) if hasher else done
+
+
+def unseal(
+    file: SourceFile, target: "str | Path", wrapper: "KeyWrapper", pairs: Pairs, effort: Effort
+) -> Decrypted:
+    """Decrypt an open file; see ``decrypt_file``."""
+    check_target(file, target)
+    envelope = open_envelope(file, wrapper, pairs)
+    with atomic_binary(target, private=True) as written:
+        open_to_file(file, envelope.stream, written.fileno(), effort)
     return Decrypted(
-        source=str(source),
+        source=file.name,
         target=str(target),
         key_id=envelope.header.key_id,
         context=pairs,
         plaintext_size=envelope.plaintext_size,
-        plaintext_sha256=hasher.hexdigest() if hasher else None,
     )
 
 
 def decrypt_to_buffer(
-    source: "str | Path",
+    source: Ciphertext,
     wrapper: "KeyWrapper",
     *,
     context: Context | None = None,
@@ -80,7 +87,8 @@ def decrypt_to_buffer(
     The buffer is private, writable memory that lives as long as a view of it.
 
     Args:
-        source: what ``encrypt_file`` wrote.
+        source: what ``encrypt_file`` wrote: its path, its bytes, or an open binary file of them,
+            which is read from its beginning whatever its position.
         wrapper: unwraps the data key.
         context: exactly the context that the file was encrypted with.
         workers: threads; None for as many as are worth it. Each needs some 1 MiB.
@@ -94,19 +102,26 @@ def decrypt_to_buffer(
     """
     pairs = pairs_of(context)
     key_id_of(wrapper)
-    with opened(source, DecryptionError) as file:
-        envelope = open_envelope(file, wrapper, pairs)
-        buffer = new_buffer(envelope.plaintext_size)
-        try:
-            open_to_memory(file, envelope.stream, buffer, Effort(workers, on_progress))
-        except BaseException:
-            discard(buffer)
-            raise
+    with readable(source, DecryptionError) as file:
+        return unseal_to_buffer(file, wrapper, pairs, Effort(workers, on_progress))
+
+
+def unseal_to_buffer(
+    file: Source, wrapper: "KeyWrapper", pairs: Pairs, effort: Effort
+) -> memoryview:
+    """Decrypt an open file, or memory, into one new buffer; see ``decrypt_to_buffer``."""
+    envelope = open_envelope(file, wrapper, pairs)
+    buffer = new_buffer(envelope.plaintext_size)
+    try:
+        open_to_memory(file, envelope.stream, buffer, effort)
+    except BaseException:
+        discard(buffer)
+        raise
     return buffer
 
 
 def decrypt_into(  # noqa: PLR0913 - keywords, each with a default
-    source: "str | Path",
+    source: Ciphertext,
     buffer: "bytearray | memoryview",
     wrapper: "KeyWrapper",
     *,
@@ -117,7 +132,8 @@ def decrypt_into(  # noqa: PLR0913 - keywords, each with a default
     """Decrypt a file into memory of the caller's; return the number of bytes.
 
     Args:
-        source: what ``encrypt_file`` wrote.
+        source: what ``encrypt_file`` wrote: its path, its bytes, or an open binary file of them,
+            which is read from its beginning whatever its position.
         buffer: writable and contiguous; may be larger than the plaintext.
         wrapper: unwraps the data key.
         context: exactly the context that the file was encrypted with.
@@ -132,7 +148,7 @@ def decrypt_into(  # noqa: PLR0913 - keywords, each with a default
     """
     pairs = pairs_of(context)
     key_id_of(wrapper)
-    with _writable(buffer) as view, opened(source, DecryptionError) as file:
+    with writable(buffer) as view, readable(source, DecryptionError) as file:
         envelope = open_envelope(file, wrapper, pairs)
         with _part(view, envelope) as part:
             try:
@@ -141,18 +157,6 @@ def decrypt_into(  # noqa: PLR0913 - keywords, each with a default
                 wipe(part)
                 raise
     return envelope.plaintext_size
-
-
-def _writable(buffer: object) -> memoryview:
-    try:
-        view = memoryview(buffer).cast("B")  # type: ignore[arg-type]  # anything else raises
-    except (TypeError, BufferError) as error:
-        raise ConfigurationError(
-            f"the buffer must be contiguous memory, not {type(buffer).__name__}"
-        ) from error
-    if view.readonly:
-        raise ConfigurationError("the buffer cannot be written to: pass a bytearray, for example")
-    return view
 
 
 def _part(view: memoryview, envelope: Envelope) -> memoryview:

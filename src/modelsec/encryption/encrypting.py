@@ -1,6 +1,6 @@
 """Encrypting a file under a key of its own, which is wrapped and stored in front of it."""
 
-import os
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -12,9 +12,10 @@ from modelsec.encryption.data_key import DataKey, key_id_of
 from modelsec.encryption.header import Header, bound_part, commitment_of, wrap_context
 from modelsec.encryption.receipts import Encrypted
 from modelsec.encryption.segments import MAX_SEGMENT, Layout, check_segment_size
-from modelsec.encryption.source_file import SourceFile, check_path, opened
+from modelsec.encryption.source_file import SourceFile, opened
+from modelsec.encryption.targets import check_target
 from modelsec.encryption.transform import Effort, Stream, seal_to_file, write_all
-from modelsec.errors import ConfigurationError, MalformedArtifactError, shown
+from modelsec.errors import MalformedArtifactError
 from modelsec.files import atomic_binary
 
 if TYPE_CHECKING:
@@ -57,27 +58,41 @@ def encrypt_file(  # noqa: PLR0913 - keywords, each with a default
     """
     pairs = pairs_of(context)
     check_segment_size(segment_size)
-    key_id = key_id_of(wrapper)
+    key_id_of(wrapper)
+    hasher = sha256() if digest else None
+    effort = Effort(workers, on_progress, hasher)
     with opened(source, MalformedArtifactError) as file:
-        check_target(file, target)
-        layout = Layout.of_plaintext(file.size, segment_size)
-        workers_for(layout, workers)
-        with DataKey.random() as key:
-            start, stream = _prepared(key, wrapper, key_id, pairs, layout)
-        hasher = sha256() if digest else None
-        with atomic_binary(target) as written:
-            write_all(written.fileno(), memoryview(start), 0)
-            seal_to_file(file, stream, written.fileno(), Effort(workers, on_progress, hasher))
-            file.check_unchanged()
+        done = seal(file, target, wrapper, pairs, segment_size, effort)
+    return replace(done, plaintext_sha256=hasher.hexdigest()) if hasher else done
+
+
+def seal(  # noqa: PLR0913, PLR0917 - what one file of many needs, all of it checked before
+    file: SourceFile,
+    target: str | Path,
+    wrapper: "KeyWrapper",
+    pairs: Pairs,
+    segment_size: int,
+    effort: Effort,
+) -> Encrypted:
+    """Encrypt an open file; see ``encrypt_file``."""
+    check_target(file, target)
+    layout = Layout.of_plaintext(file.size, segment_size)
+    workers_for(layout, effort.workers)
+    key_id = key_id_of(wrapper)
+    with DataKey.random() as key:
+        start, stream = _prepared(key, wrapper, key_id, pairs, layout)
+    with atomic_binary(target) as written:
+        write_all(written.fileno(), memoryview(start), 0)
+        seal_to_file(file, stream, written.fileno(), effort)
+        file.check_unchanged()
     return Encrypted(
-        source=str(source),
+        source=file.name,
         target=str(target),
         key_id=key_id,
         context=pairs,
         plaintext_size=layout.plaintext_size,
         ciphertext_size=stream.base + layout.stream_size,
         segment_size=segment_size,
-        plaintext_sha256=hasher.hexdigest() if hasher else None,
     )
 
 
@@ -96,23 +111,3 @@ def _prepared(
     ).encode()
     stream = Stream(SegmentCipher(key, start, bound, layout), len(header))
     return header + start.encode(), stream
-
-
-def check_target(file: SourceFile, target: object) -> None:
-    """Raise unless something else than the source may be written under this name.
-
-    Raises:
-        ConfigurationError: it is no name of a file, leads to the source, or to what is no
-            regular file: a device would be replaced, not written to.
-    """
-    path = check_path(target, "target")
-    if file.is_also(path):
-        raise ConfigurationError(
-            f"{shown(str(path))} is the source itself: write to another name, and delete the "
-            "source when you have checked the result"
-        )
-    # Of os.path: a name that is too long is answered, not raised.
-    if os.path.exists(path) and not os.path.isfile(path):  # noqa: PTH110, PTH113 - see above
-        raise ConfigurationError(
-            f"cannot write {shown(str(path))}: it is a folder, a pipe or a device"
-        )

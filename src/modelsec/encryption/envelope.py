@@ -9,13 +9,11 @@ from modelsec.encryption.data_key import DataKey
 from modelsec.encryption.header import MAX_HEADER, Header, check_commitment, wrap_context
 from modelsec.encryption.memory import wipe
 from modelsec.encryption.segments import STREAM_HEADER, Layout
-from modelsec.encryption.source_file import SourceFile, opened
+from modelsec.encryption.source_file import Ciphertext, Source, readable
 from modelsec.encryption.transform import Stream, open_segment
 from modelsec.errors import DecryptionError, shown
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from modelsec.protocols.keys import KeyWrapper
 
 
@@ -37,14 +35,14 @@ class Envelope:
         return self.stream.cipher.layout.plaintext_size
 
 
-def open_envelope(file: SourceFile, wrapper: "KeyWrapper", context: Pairs) -> Envelope:
+def open_envelope(file: Source, wrapper: "KeyWrapper", context: Pairs) -> Envelope:
     """Check all of a file but the segments before the last one; see ``unlock``."""
     envelope, key = unlock(file, wrapper, context)
     key.wipe()
     return envelope
 
 
-def unlock(file: SourceFile, wrapper: "KeyWrapper", context: Pairs) -> tuple[Envelope, DataKey]:
+def unlock(file: Source, wrapper: "KeyWrapper", context: Pairs) -> tuple[Envelope, DataKey]:
     """Check all of a file but the segments before the last one; return its key, too.
 
     The last segment carries in its nonce its number and that it is the last one. That it
@@ -70,7 +68,7 @@ def unlock(file: SourceFile, wrapper: "KeyWrapper", context: Pairs) -> tuple[Env
     return Envelope(header, stream), key
 
 
-def parsed(file: SourceFile) -> tuple[Header, int]:
+def parsed(file: Source) -> tuple[Header, int]:
     """Return a file's header and its size: claims that nobody has verified.
 
     Raises:
@@ -90,7 +88,7 @@ def _unwrapped(header: Header, wrapper: "KeyWrapper") -> DataKey:
         ) from error
 
 
-def unverified_header(source: "str | Path") -> Header:
+def unverified_header(source: Ciphertext) -> Header:
     """Return what an encrypted file says about itself, without a key: which key it needs.
 
     Nothing of it is verified.
@@ -99,5 +97,5 @@ def unverified_header(source: "str | Path") -> Header:
         DecryptionError: the file is not ours, or its header breaks a rule.
         ConfigurationError: it cannot be read.
     """
-    with opened(source, DecryptionError) as file:
+    with readable(source, DecryptionError) as file:
         return parsed(file)[0]

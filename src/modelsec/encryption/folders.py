@@ -5,34 +5,38 @@ the names of all files, and a random number of the set. So a file cannot be rena
 added, or taken from another encryption of the same folder.
 """
 
-import os
 import secrets
-import shutil
-import stat
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from hashlib import sha256
-from itertools import accumulate
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from modelsec.encryption.blocks import Progress
-from modelsec.encryption.context import Context, pairs_of
+from modelsec.encryption.context import FILE, FILES, OURS, SET, Context, Pairs, pairs_of
 from modelsec.encryption.data_key import key_id_of
-from modelsec.encryption.decrypting import decrypt_file
-from modelsec.encryption.encrypting import SEGMENT_1MB, encrypt_file
-from modelsec.encryption.envelope import unverified_header
+from modelsec.encryption.decrypting import unseal
+from modelsec.encryption.encrypting import SEGMENT_1MB, seal
+from modelsec.encryption.envelope import parsed
+from modelsec.encryption.folder_listing import Listing, is_folder
+from modelsec.encryption.new_folder import new_folder
 from modelsec.encryption.receipts import Decrypted, Encrypted
-from modelsec.encryption.source_file import check_path
-from modelsec.errors import ConfigurationError, DecryptionError, UnsafeTreeError, shown
+from modelsec.encryption.segments import check_segment_size
+from modelsec.encryption.transform import Effort
+from modelsec.errors import ConfigurationError, DecryptionError, MalformedArtifactError, shown
 
 if TYPE_CHECKING:
     from modelsec.protocols.keys import KeyWrapper
 
-FILE: Final = "modelsec.file"
-FILES: Final = "modelsec.files"
-SET: Final = "modelsec.set"
-_RESERVED: Final = frozenset((FILE, FILES, SET))
+__all__ = [
+    "FILE",
+    "FILES",
+    "SET",
+    "claimed_set",
+    "decrypt_folder",
+    "encrypt_folder",
+    "is_folder",
+    "own_pairs",
+    "pairs_in",
+]
 
 
 def encrypt_folder(  # noqa: PLR0913 - keywords, each with a default
@@ -51,7 +55,7 @@ def encrypt_folder(  # noqa: PLR0913 - keywords, each with a default
 
     Args:
         source: the folder. Nobody may write to it meanwhile.
-        target: must not exist.
+        target: must not exist, and not be within the source.
         wrapper: wraps the data keys.
         context: what the model is; names that begin with ``modelsec.`` are ours.
         segment_size: bytes of ciphertext that are authenticated at once, 4 KiB to 1 MiB.
@@ -61,27 +65,24 @@ def encrypt_folder(  # noqa: PLR0913 - keywords, each with a default
     Raises:
         UnsafeTreeError: the folder holds links or what is no file, or nothing.
         ConfigurationError: something cannot be read or written, or an argument is wrong.
-        MalformedArtifactError: a file was changed while it was read.
+        MalformedArtifactError: a file was changed, added or removed meanwhile.
         KeyServiceError: the wrapper could not wrap a key.
     """
     key_id_of(wrapper)
-    given = _own(context)
-    names = _names(source)
-    common = given | {FILES: _digest(names), SET: secrets.token_hex(16)}
-    tell = _overall(Path(source), names, on_progress)
-    with _new_folder(target) as written:
-        return tuple(
-            encrypt_file(
-                Path(source, name),
-                _place(written, name),
-                wrapper,
-                context=common | {FILE: name},
-                segment_size=segment_size,
-                workers=workers,
-                on_progress=tell(name),
-            )
-            for name in names
-        )
+    check_segment_size(segment_size)
+    given = own_pairs(context)
+    listing = Listing(source, MalformedArtifactError)
+    common = given | {FILES: listing.digest(), SET: secrets.token_hex(16)}
+    tell = listing.overall(on_progress)
+    done = []
+    with new_folder(target, outside=listing.root) as written:
+        for name in listing.names:
+            pairs, effort = pairs_in(common, name), Effort(workers, tell(name))
+            with listing.opened(name) as file:
+                one = seal(file, written.place(name), wrapper, pairs, segment_size, effort)
+            done.append(replace(one, target=str(written.path / name)))
+        listing.check_unchanged()
+    return tuple(done)
 
 
 def decrypt_folder(  # noqa: PLR0913 - keywords, each with a default
@@ -97,7 +98,7 @@ def decrypt_folder(  # noqa: PLR0913 - keywords, each with a default
 
     Args:
         source: what ``encrypt_folder`` wrote, with nothing added and nothing missing.
-        target: must not exist.
+        target: must not exist, and not be within the source.
         wrapper: unwraps the data keys.
         context: exactly the context that the folder was encrypted with.
         workers: threads; None for as many as are worth it.
@@ -111,131 +112,55 @@ def decrypt_folder(  # noqa: PLR0913 - keywords, each with a default
         KeyServiceError: the wrapper could not answer.
     """
     key_id_of(wrapper)
-    given = _own(context)
-    names = _names(source)
-    claimed = dict(unverified_header(Path(source, names[0])).context)
-    if SET not in claimed:
-        raise DecryptionError(
-            f"{shown(names[0])} is not a file of an encrypted folder: decrypt it by itself"
-        )
-    # The number is a claim until the first file is decrypted under it, and then the others'.
-    common = given | {FILES: _digest(names), SET: claimed[SET]}
-    tell = _overall(Path(source), names, on_progress)
-    with _new_folder(target) as written:
-        return tuple(
-            decrypt_file(
-                Path(source, name),
-                _place(written, name),
-                wrapper,
-                context=common | {FILE: name},
-                workers=workers,
-                on_progress=tell(name),
-            )
-            for name in names
-        )
+    given = own_pairs(context)
+    listing = Listing(source, DecryptionError)
+    common = claimed_set(listing, given)
+    tell = listing.overall(on_progress)
+    done = []
+    with new_folder(target, outside=listing.root) as written:
+        for name in listing.names:
+            effort = Effort(workers, tell(name))
+            with listing.opened(name) as file:
+                one = unseal(file, written.place(name), wrapper, pairs_in(common, name), effort)
+            done.append(replace(one, target=str(written.path / name)))
+        listing.check_unchanged()
+    return tuple(done)
 
 
-def _own(context: Context | None) -> dict[str, str]:
+def own_pairs(context: Context | None) -> dict[str, str]:
+    """Return a caller's context of a folder.
+
+    Raises:
+        ConfigurationError: it is none, or a name in it is ours.
+    """
     given = dict(pairs_of(context))
-    if not _RESERVED.isdisjoint(given):
+    ours = [name for name in given if name.startswith(OURS)]
+    if ours:
         raise ConfigurationError(
-            f"the names {', '.join(sorted(_RESERVED))} of a context say which file of the folder "
-            "it is: leave them out"
+            f"names of a context that begin with {OURS!r} are ours, they say which file of the "
+            f"folder it is; leave them out: {', '.join(map(shown, ours[:4]))}"
         )
     return given
 
 
-def _names(folder: object) -> list[str]:
-    """Return the names of all files in a folder, with ``/``, in code-point order."""
-    root = Path(check_path(folder, "source"))
-    if not is_folder(root):
-        raise ConfigurationError(f"{shown(str(root))} is no folder")
-    found = []
-    for place, folders, files in os.walk(root, onerror=_unreadable):
-        for name in (*folders, *files):
-            path = Path(place, name)
-            if _is_file(path):
-                found.append(path.relative_to(root).as_posix())
-    if not found:
-        raise UnsafeTreeError(f"{shown(str(root))} holds no files")
-    return sorted(found)
+def claimed_set(listing: Listing, given: dict[str, str]) -> dict[str, str]:
+    """Return what the contexts of all files of an encrypted folder have in common.
 
+    The number of the set is a claim of the first file, until that is decrypted under it.
 
-def is_folder(path: str | Path) -> bool:
-    """Say whether a path leads to a folder; whatever cannot be looked at is none."""
-    return os.path.isdir(path)  # noqa: PTH112 - Path.is_dir raises for a name that is too long
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        mode = path.lstat().st_mode
-    except OSError as error:
-        raise ConfigurationError(f"cannot read {shown(str(path))}: {error.strerror}") from error
-    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
-        raise UnsafeTreeError(
-            f"{shown(str(path))} is a link, a pipe or a device: only files and folders are "
-            "encrypted"
+    Raises:
+        DecryptionError: the first file does not say that it belongs to a folder.
+    """
+    first = listing.names[0]
+    with listing.opened(first) as file:
+        claimed = dict(parsed(file)[0].context)
+    if SET not in claimed:
+        raise DecryptionError(
+            f"{shown(first)} is not a file of an encrypted folder: decrypt it by itself"
         )
-    return stat.S_ISREG(mode)
+    return given | {FILES: listing.digest(), SET: claimed[SET]}
 
 
-def _unreadable(error: OSError) -> None:
-    raise ConfigurationError(f"cannot read {shown(error.filename)}: {error.strerror}") from error
-
-
-def _digest(names: list[str]) -> str:
-    """Return the hex SHA-256 over each name after its length in 4 bytes."""
-    digest = sha256()
-    for name in names:
-        raw = os.fsencode(name)
-        digest.update(len(raw).to_bytes(4) + raw)
-    return digest.hexdigest()
-
-
-def _overall(
-    root: Path, names: list[str], on_progress: Progress | None
-) -> Callable[[str], Progress | None]:
-    """Return what makes the progress of one file that of all of them."""
-    if on_progress is None or not callable(on_progress):
-        return lambda _name: on_progress
-    sizes = {name: _size(root / name) for name in names}
-    before = dict(zip(names, accumulate(sizes.values(), initial=0), strict=False))
-    overall = sum(sizes.values())
-
-    def of(name: str) -> Progress:
-        # A ciphertext is larger than what is told of it: its end is the whole of it.
-        return lambda done, total: on_progress(
-            before[name] + (sizes[name] if done == total else done), overall
-        )
-
-    return of
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError as error:
-        raise ConfigurationError(f"cannot read {shown(str(path))}: {error.strerror}") from error
-
-
-@contextmanager
-def _new_folder(target: object) -> Iterator[Path]:
-    """Give a temporary folder that is renamed when the block ends, and deleted if it raises."""
-    path = Path(check_path(target, "target"))
-    if os.path.lexists(path):
-        raise ConfigurationError(f"{shown(str(path))} exists: name a new folder")
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        temporary.mkdir()
-        yield temporary
-        temporary.rename(path)
-    except OSError as error:
-        raise ConfigurationError(f"cannot write {shown(str(path))}: {error.strerror}") from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _place(folder: Path, name: str) -> Path:
-    path = folder / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return path
+def pairs_in(common: dict[str, str], name: str) -> Pairs:
+    """Return the context of one file of an encrypted folder."""
+    return pairs_of(common | {FILE: name})

@@ -1,6 +1,7 @@
 """Keys of your own, in memory or in a file: the key wrapper that needs no service."""
 
 import hmac
+import re
 import secrets
 from pathlib import Path
 from typing import NoReturn, Self
@@ -12,6 +13,7 @@ from modelsec.encryption.key_storage import (
     create,
     identifier,
     read,
+    remove,
 )
 from modelsec.encryption.wrapped_key import (
     MIN_KEY_BYTES,
@@ -94,7 +96,8 @@ class LocalKeyWrapper:
                 Kubernetes mounts a secret. That they may write is never accepted.
 
         Raises:
-            ConfigurationError: it cannot be read, is open to others, or breaks the format.
+            ConfigurationError: it cannot be read, belongs to another user than this one or root,
+                is open to others, or breaks the format.
         """
         return cls(*read(_path(path), readable_by_others=bool(readable_by_others)))
 
@@ -114,10 +117,26 @@ class LocalKeyWrapper:
         Wrappers that were loaded before know the older keys only: load them again.
 
         Raises:
-            ConfigurationError: the file cannot be read or written, is open to others, breaks the
-                format, holds 64 keys, or is being rotated by somebody else.
+            ConfigurationError: the file cannot be read or written, is another user's or open to
+                others, breaks the format, holds 64 keys, or is being rotated by somebody else.
         """
         add(_path(path))
+        return cls.load(path)
+
+    @classmethod
+    def retire(cls, path: str | Path, key_id: str) -> Self:
+        """Delete a key that does not wrap any more from a key file.
+
+        What it wrapped and was not wrapped again since cannot be decrypted any more.
+
+        Args:
+            path: the key file.
+            key_id: one of ``key_ids``, but not the first.
+
+        Raises:
+            ConfigurationError: as for :meth:`rotate`; or there is no such key, or it still wraps.
+        """
+        remove(_path(path), _parsed_id(key_id))
         return cls.load(path)
 
     @property
@@ -188,6 +207,15 @@ class LocalKeyWrapper:
 
 def _shown_id(name: bytes) -> str:
     return f"local:{name.hex()}"
+
+
+def _parsed_id(key_id: object) -> bytes:
+    digits = key_id.removeprefix("local:") if isinstance(key_id, str) else ""
+    if not re.fullmatch(r"[0-9a-f]{32}", digits):
+        raise ConfigurationError(
+            f"a key is named by local: and 32 hexadecimal digits, not {shown(key_id)}"
+        )
+    return bytes.fromhex(digits)
 
 
 def _path(path: object) -> Path:

@@ -17,8 +17,8 @@ import stat
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from modelsec.errors import ConfigurationError
-from modelsec.files import regular_file
+from modelsec.errors import ConfigurationError, shown_path
+from modelsec.files import regular_file, sync_folder, temporary_beside
 from modelsec.keyed import Secret
 
 KEY_BYTES = 32
@@ -26,10 +26,12 @@ MAX_KEYS = 64
 
 _ID_BYTES = 16
 _MAX_FILE_BYTES = 65_536
-_FORMAT = "modelsec-key-file 1"
+FORMAT = "modelsec-key-file 1"
 _COMMENT = "# Secret. The first key wraps, all of them unwrap. To retire a key, delete its line."
 _KEY_LINE = re.compile(r"([0-9a-f]{32}) ([0-9a-f]{64})")
 _OWNER_ONLY = 0o600
+_KEPT = 48
+"""Characters of a key file's name in that of its successor; a name has at most 255 bytes."""
 _ALL_BUT_OWNER = stat.S_IRWXG | stat.S_IRWXO
 _WRITABLE = stat.S_IWGRP | stat.S_IWOTH
 
@@ -45,7 +47,7 @@ def create(path: Path, key: bytes) -> None:
     Raises:
         ConfigurationError: the name is taken, or the folder cannot be written to.
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    temporary = temporary_beside(path)
 
     def named() -> None:
         # Not a rename: that would replace a key file that is already there.
@@ -53,39 +55,91 @@ def create(path: Path, key: bytes) -> None:
             os.link(temporary, path)
         except FileExistsError:
             raise ConfigurationError(
-                f"{_shown_path(path)} exists, and a key file is never overwritten: what was "
+                f"{shown_path(path)} exists, and a key file is never overwritten: what was "
                 "encrypted under its keys would be lost; choose another name, or rotate it"
             ) from None
         temporary.unlink()
+        sync_folder(path.parent)
 
-    _write(temporary, f"create the key file {_shown_path(path)}", lambda: _text([key]), named)
+    _write(temporary, f"create the key file {shown_path(path)}", lambda: _text([key]), named)
 
 
 def add(path: Path) -> None:
     """Put a new random key in front of those of a key file.
 
-    The file is replaced in one step, and by one caller at a time.
-
     Raises:
-        ConfigurationError: it cannot be read or written, is full, or is being rotated.
+        ConfigurationError: see ``_replaced``; or it is full.
     """
-    # The new file is also the lock: of two that rotate at once, one would lose the other's key.
-    # So it has to exist before the old one is read.
-    successor = path.with_name(f".{path.name}.rotating")
 
-    def grown() -> bytes:
-        keys = read(path, readable_by_others=False)
+    def grown(place: Path, keys: list[bytes]) -> list[bytes]:
         if len(keys) >= MAX_KEYS:
             raise ConfigurationError(
-                f"{_shown_path(path)} holds {len(keys)} keys, the most there may be; "
+                f"{shown_path(place)} holds {len(keys)} keys, the most there may be; "
                 "wrap again what the oldest ones wrapped and delete their lines"
             )
-        return _text([secrets.token_bytes(KEY_BYTES), *keys])
+        return [secrets.token_bytes(KEY_BYTES), *keys]
+
+    _replaced(path, "rotate", grown)
+
+
+def remove(path: Path, name: bytes) -> None:
+    """Take a key that does not wrap any more out of a key file.
+
+    Args:
+        path: the key file.
+        name: the identifier of the key.
+
+    Raises:
+        ConfigurationError: see ``_replaced``; or there is no such key, or it is the first one.
+    """
+
+    def left(place: Path, keys: list[bytes]) -> list[bytes]:
+        names = [identifier(Secret(key)) for key in keys]
+        if name not in names[1:]:
+            what = "the key that wraps: rotate first" if name in names else "not in it"
+            raise ConfigurationError(
+                f"cannot retire the key {name.hex()} of {shown_path(place)}: it is {what}"
+            )
+        return [key for one, key in zip(names, keys, strict=True) if one != name]
+
+    _replaced(path, "change", left)
+
+
+def _replaced(path: Path, verb: str, change: Callable[[Path, list[bytes]], list[bytes]]) -> None:
+    """Replace a key file in one step, and by one caller at a time. A link stays a link.
+
+    Raises:
+        ConfigurationError: it cannot be read or written, is not the caller's own, or is being
+            replaced by somebody else.
+    """
+    place = _resolved(path)
+    # The new file is also the lock: of two that rotate at once, one would lose the other's key.
+    # So it has to exist before the old one is read.
+    successor = place.with_name(f".{place.name[:_KEPT]}.rotating")
+
+    def content() -> bytes:
+        keys = read(place, readable_by_others=False)
+        if place.stat().st_uid != os.geteuid():
+            raise ConfigurationError(
+                f"cannot {verb} the key file {shown_path(place)}: it belongs to another user, who "
+                "could not read it afterwards; work as that user"
+            )
+        return _text(change(place, keys))
 
     def named() -> None:
-        successor.replace(path)
+        successor.replace(place)
+        sync_folder(place.parent)
 
-    _write(successor, f"rotate the key file {_shown_path(path)}", grown, named)
+    _write(successor, f"{verb} the key file {shown_path(place)}", content, named)
+
+
+def _resolved(path: Path) -> Path:
+    """Return the file that a link leads to: replacing the link would leave the file as it was."""
+    try:
+        return path.resolve(strict=True)
+    except (OSError, RuntimeError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise ConfigurationError(f"cannot open {shown_path(path)}: {reason}") from error
 
 
 def read(path: Path, *, readable_by_others: bool) -> list[bytes]:
@@ -95,26 +149,28 @@ def read(path: Path, *, readable_by_others: bool) -> list[bytes]:
         ConfigurationError: the file cannot be opened, is open to others, or breaks the format.
     """
     with regular_file(path) as descriptor:
-        _check_mode(path, os.fstat(descriptor).st_mode, readable_by_others=readable_by_others)
+        status = os.fstat(descriptor)
+        _check_owner(path, status.st_uid)
+        _check_mode(path, status.st_mode, readable_by_others=readable_by_others)
         try:
             with os.fdopen(descriptor, "rb", closefd=False) as file:
                 raw = file.read(_MAX_FILE_BYTES + 1)
         except OSError as error:
             raise ConfigurationError(
-                f"cannot read the key file {_shown_path(path)}: {error.strerror}"
+                f"cannot read the key file {shown_path(path)}: {error.strerror}"
             ) from error
     return _parsed(path, raw)
 
 
 def _parsed(path: Path, raw: bytes) -> list[bytes]:
     """Return the keys in the bytes of a key file; messages name lines, never what is in them."""
-    where = f"the key file {_shown_path(path)}"
+    where = f"the key file {shown_path(path)}"
     if len(raw) > _MAX_FILE_BYTES:
         raise ConfigurationError(f"{where} has more than {_MAX_FILE_BYTES} bytes: it is none")
     first, *lines = raw.decode("latin-1").split("\n")
-    if first != _FORMAT:
+    if first != FORMAT:
         raise ConfigurationError(
-            f"{where} does not begin with the line {_FORMAT!r}: it is no key file, or one of a "
+            f"{where} does not begin with the line {FORMAT!r}: it is no key file, or one of a "
             "newer version; LocalKeyWrapper.generate makes one"
         )
     if lines[-1:] != [""]:
@@ -143,6 +199,19 @@ def _parsed(path: Path, raw: bytes) -> list[bytes]:
     return list(keys.values())
 
 
+def _check_owner(path: Path, owner: int) -> None:
+    """Refuse a file of somebody else, who may read and change it; root's are mounted secrets.
+
+    Raises:
+        ConfigurationError: it is another user's.
+    """
+    if owner not in {os.geteuid(), 0}:
+        raise ConfigurationError(
+            f"the key file {shown_path(path)} belongs to the user with the number {owner}, who "
+            "can read and change it: copy it to a file of your own, or work as that user"
+        )
+
+
 def _check_mode(path: Path, mode: int, *, readable_by_others: bool) -> None:
     """Refuse a file that its owner shares.
 
@@ -153,19 +222,15 @@ def _check_mode(path: Path, mode: int, *, readable_by_others: bool) -> None:
         verb = "write" if mode & _WRITABLE else "read"
         advice = "" if mode & _WRITABLE else "; for a mounted secret pass readable_by_others=True"
         raise ConfigurationError(
-            f"others than its owner may {verb} the key file {_shown_path(path)} (mode "
+            f"others than its owner may {verb} the key file {shown_path(path)} (mode "
             f"{stat.S_IMODE(mode):04o}): chmod 600 it, and replace the keys if someone "
             f"may have used that{advice}"
         )
 
 
-def _shown_path(path: Path) -> str:
-    return f"{str(path)!r:.300}"  # the end of a path says the most, so longer than shown()
-
-
 def _text(keys: Sequence[bytes]) -> bytes:
     lines = (f"{identifier(Secret(key)).hex()} {key.hex()}" for key in keys)
-    return "\n".join((_FORMAT, _COMMENT, *lines, "")).encode("ascii")
+    return "\n".join((FORMAT, _COMMENT, *lines, "")).encode("ascii")
 
 
 def _write(

@@ -2,7 +2,7 @@
 
 import mmap
 
-from modelsec.errors import ResourceLimitError
+from modelsec.errors import ConfigurationError, ResourceLimitError
 
 _WIPE_STEP = 1024 * 1024
 _HUGE_PAGE = 2 * 1024 * 1024
@@ -38,6 +38,23 @@ def _anonymous(size: int) -> mmap.mmap | bytearray:
             # A kernel without huge pages: ordinary ones hold the same bytes.
             return memory
     return memory
+
+
+def writable(buffer: object) -> memoryview:
+    """Return a view of a caller's memory, byte by byte.
+
+    Raises:
+        ConfigurationError: it is no memory, not contiguous, or read-only.
+    """
+    try:
+        view = memoryview(buffer).cast("B")  # type: ignore[arg-type]  # anything else raises
+    except (TypeError, BufferError) as error:
+        raise ConfigurationError(
+            f"the buffer must be contiguous memory, not {type(buffer).__name__}"
+        ) from error
+    if view.readonly:
+        raise ConfigurationError("the buffer cannot be written to: pass a bytearray, for example")
+    return view
 
 
 def wipe(view: memoryview | bytearray) -> None:

@@ -1,22 +1,20 @@
 """Reading parts of an encrypted file without decrypting the whole."""
 
 import io
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from typing import TYPE_CHECKING, NoReturn, Self
 
 from modelsec.encryption.blocks import Progress
-from modelsec.encryption.context import Context, pairs_of
+from modelsec.encryption.context import Context, Pairs, pairs_of
 from modelsec.encryption.data_key import key_id_of
 from modelsec.encryption.envelope import open_envelope
 from modelsec.encryption.header import Header
-from modelsec.encryption.memory import wipe
-from modelsec.encryption.source_file import opened
+from modelsec.encryption.memory import wipe, writable
+from modelsec.encryption.source_file import Ciphertext, Source, readable
 from modelsec.encryption.transform import open_segment
-from modelsec.errors import ConfigurationError, DecryptionError, shown
+from modelsec.errors import ConfigurationError, DecryptionError, ResourceLimitError, shown
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from _typeshed import WriteableBuffer
 
     from modelsec.protocols.keys import KeyWrapper
@@ -33,7 +31,8 @@ class PartlyVerifiedFile(io.RawIOBase):
     One segment is held in memory; 4 KiB segments suit small reads. One thread at a time.
 
     Args:
-        source: what ``encrypt_file`` wrote.
+        source: what ``encrypt_file`` wrote: its path, its bytes, or an open binary file of them,
+            which has to stay open.
         wrapper: unwraps the data key.
         context: exactly the context that the file was encrypted with.
 
@@ -44,20 +43,37 @@ class PartlyVerifiedFile(io.RawIOBase):
         KeyServiceError: the wrapper could not answer.
     """
 
+    # Of the class: close() is also called when the constructor raised.
+    _position = 0
+    _held: tuple[int, bytearray] = (-1, bytearray())
+    _stack: ExitStack | None = None
+
     def __init__(
-        self, source: "str | Path", wrapper: "KeyWrapper", *, context: Context | None = None
+        self, source: Ciphertext, wrapper: "KeyWrapper", *, context: Context | None = None
     ) -> None:
         super().__init__()
         pairs = pairs_of(context)
         key_id_of(wrapper)
-        self._position = 0
-        self._held: tuple[int, bytearray] = (-1, bytearray())
-        self._stack = ExitStack()
+        self._begin(readable(source, DecryptionError), wrapper, pairs)
+
+    @classmethod
+    def of(
+        cls, opening: AbstractContextManager[Source], wrapper: "KeyWrapper", pairs: Pairs
+    ) -> Self:
+        """Read what a context manager opens, and leave it when the file is closed."""
+        file = cls.__new__(cls)
+        io.RawIOBase.__init__(file)
+        file._begin(opening, wrapper, pairs)  # noqa: SLF001 - of this very class
+        return file
+
+    def _begin(
+        self, opening: AbstractContextManager[Source], wrapper: "KeyWrapper", pairs: Pairs
+    ) -> None:
         with ExitStack() as stack:
-            self._file = stack.enter_context(opened(source, DecryptionError))
+            self._file = stack.enter_context(opening)
             self._envelope = open_envelope(self._file, wrapper, pairs)
+            self._layout = self._envelope.stream.cipher.layout
             self._stack = stack.pop_all()
-        self._layout = self._envelope.stream.cipher.layout
 
     @property
     def size(self) -> int:
@@ -83,9 +99,14 @@ class PartlyVerifiedFile(io.RawIOBase):
                 f"{shown(length)} bytes at {shown(offset)} are not within the {self.size} bytes "
                 "of plaintext"
             )
-        buffer = bytearray(length)
-        self._fill(memoryview(buffer), offset)
-        return bytes(buffer)
+        try:
+            buffer = bytearray(length)
+            self._fill(memoryview(buffer), offset)
+            return bytes(buffer)
+        except MemoryError as error:
+            raise ResourceLimitError(
+                f"there is no memory for {length} bytes at once: read less"
+            ) from error
 
     def verify_whole(self, *, on_progress: Progress | None = None) -> None:
         """Decrypt every segment and drop it: the whole file is intact, or this raises.
@@ -94,15 +115,41 @@ class PartlyVerifiedFile(io.RawIOBase):
             DecryptionError: a segment does not verify.
         """
         self._check_open()
+        if on_progress is not None and not callable(on_progress):
+            raise ConfigurationError(f"on_progress must be callable, not {shown(on_progress)}")
         for segment in range(self._layout.count):
             wipe(open_segment(self._file, self._envelope.stream, segment))
             if on_progress is not None:
                 on_progress(self._layout.plain_stop(segment), self.size)
 
-    def readinto(self, buffer: "WriteableBuffer", /) -> int:
-        """Fill a buffer from the position on; return how many bytes there were."""
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Return up to ``size`` verified bytes from the position on; all if it is negative.
+
+        Raises:
+            DecryptionError: a segment they are in does not verify.
+            ResourceLimitError: there is no memory for so many bytes at once.
+            ConfigurationError: the size is no integer, or the file is closed.
+        """
         self._check_open()
-        view = memoryview(buffer).cast("B")
+        if size is not None and not isinstance(size, int):
+            raise ConfigurationError(f"a size must be an integer, not {shown(size)}")
+        if size is None or size < 0:
+            # Piece by piece: a wrong segment shows before there is memory for everything.
+            return self.readall()
+        left = max(0, self.size - self._position)
+        found = self.read_at(min(self._position, self.size), min(size, left))
+        self._position += len(found)
+        return found
+
+    def readinto(self, buffer: "WriteableBuffer", /) -> int:
+        """Fill a buffer from the position on; return how many bytes there were.
+
+        Raises:
+            DecryptionError: a segment they are in does not verify.
+            ConfigurationError: the buffer cannot be written to, or the file is closed.
+        """
+        self._check_open()
+        view = writable(buffer)
         size = max(0, min(len(view), self.size - self._position))
         self._fill(view[:size], self._position)
         self._position += size
@@ -138,7 +185,8 @@ class PartlyVerifiedFile(io.RawIOBase):
         if not self.closed:
             wipe(self._held[1])
             self._held = (-1, bytearray())
-            self._stack.close()
+            if self._stack is not None:
+                self._stack.close()
         super().close()
 
     def __enter__(self) -> Self:

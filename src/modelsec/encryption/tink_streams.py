@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 from modelsec.encryption.blocks import Progress, workers_for
 from modelsec.encryption.cipher import SegmentCipher, StreamHeader
 from modelsec.encryption.data_key import DataKey
-from modelsec.encryption.encrypting import SEGMENT_1MB, check_target
+from modelsec.encryption.encrypting import SEGMENT_1MB
 from modelsec.encryption.memory import discard, new_buffer, wipe
 from modelsec.encryption.segments import STREAM_HEADER, Layout, check_segment_size
-from modelsec.encryption.source_file import SourceFile, opened
+from modelsec.encryption.source_file import Ciphertext, Source, opened, readable
+from modelsec.encryption.targets import check_target
 from modelsec.encryption.transform import (
     Effort,
     Stream,
@@ -93,12 +94,12 @@ def decrypt_tink_stream(  # noqa: PLR0913 - keywords, each with a default
     with opened(source, DecryptionError) as file:
         check_target(file, target)
         stream = _stream(file, key, associated_data, segment_size)
-        with atomic_binary(target) as written:
+        with atomic_binary(target, private=True) as written:
             open_to_file(file, stream, written.fileno(), Effort(workers, on_progress))
 
 
 def tink_stream_to_buffer(  # noqa: PLR0913 - keywords, each with a default
-    source: "str | Path",
+    source: Ciphertext,
     key: bytes,
     *,
     associated_data: bytes = b"",
@@ -106,14 +107,14 @@ def tink_stream_to_buffer(  # noqa: PLR0913 - keywords, each with a default
     workers: int | None = None,
     on_progress: Progress | None = None,
 ) -> memoryview:
-    """Decrypt a Tink stream into one new buffer of private memory.
+    """Decrypt a Tink stream, a file or in memory, into one new buffer of private memory.
 
     Raises:
         DecryptionError: see ``decrypt_tink_stream``; the memory is discarded.
         ResourceLimitError: there is not enough memory.
         ConfigurationError: the file cannot be read, or an argument is wrong.
     """
-    with opened(source, DecryptionError) as file:
+    with readable(source, DecryptionError) as file:
         stream = _stream(file, key, associated_data, segment_size)
         buffer = new_buffer(stream.cipher.layout.plaintext_size)
         try:
@@ -124,7 +125,7 @@ def tink_stream_to_buffer(  # noqa: PLR0913 - keywords, each with a default
     return buffer
 
 
-def _stream(file: SourceFile, key: bytes, associated_data: object, segment_size: int) -> Stream:
+def _stream(file: Source, key: bytes, associated_data: object, segment_size: int) -> Stream:
     """Return what opens a stream, once its last segment has verified."""
     check_segment_size(segment_size)
     associated = _check_associated(associated_data)

@@ -8,7 +8,8 @@ from typing import Protocol
 from modelsec.encryption.blocks import Block, Progress, Worker, run, segments_a_block, workers_for
 from modelsec.encryption.cipher import SegmentCipher
 from modelsec.encryption.memory import wipe
-from modelsec.encryption.source_file import SourceFile
+from modelsec.encryption.source_file import Source
+from modelsec.errors import ConfigurationError
 
 
 class Digest(Protocol):
@@ -56,12 +57,12 @@ class Effort:
         return found if self.digest is None else 1
 
 
-def seal_to_file(source: SourceFile, stream: Stream, target: int, effort: Effort) -> None:
+def seal_to_file(source: Source, stream: Stream, target: int, effort: Effort) -> None:
     """Encrypt a whole file; what follows the stream's header is written to the descriptor."""
     _run(stream, effort, lambda: _Sealing(source, stream, target, effort))
 
 
-def open_to_file(source: SourceFile, stream: Stream, target: int, effort: Effort) -> None:
+def open_to_file(source: Source, stream: Stream, target: int, effort: Effort) -> None:
     """Decrypt a whole stream to a descriptor.
 
     Raises:
@@ -70,7 +71,7 @@ def open_to_file(source: SourceFile, stream: Stream, target: int, effort: Effort
     _run(stream, effort, lambda: _OpeningToFile(source, stream, target, effort))
 
 
-def open_to_memory(source: SourceFile, stream: Stream, target: memoryview, effort: Effort) -> None:
+def open_to_memory(source: Source, stream: Stream, target: memoryview, effort: Effort) -> None:
     """Decrypt a whole stream into a buffer of exactly the plaintext's size.
 
     Raises:
@@ -88,7 +89,7 @@ def _run(stream: Stream, effort: Effort, make_worker: Callable[[], Worker]) -> N
     )
 
 
-def open_segment(source: SourceFile, stream: Stream, segment: int) -> bytearray:
+def open_segment(source: Source, stream: Stream, segment: int) -> bytearray:
     """Decrypt one segment.
 
     Raises:
@@ -110,7 +111,7 @@ def open_segment(source: SourceFile, stream: Stream, segment: int) -> bytearray:
 class _Sealing:
     """Reads a block, seals it, writes it; in two buffers of its own."""
 
-    def __init__(self, source: SourceFile, stream: Stream, target: int, effort: Effort) -> None:
+    def __init__(self, source: Source, stream: Stream, target: int, effort: Effort) -> None:
         self._source, self._stream, self._target = source, stream, target
         self._digest = effort.digest
         self._plain, self._sealed = _new_block(stream), _new_block(stream)
@@ -131,7 +132,7 @@ class _Sealing:
 class _OpeningToFile:
     """Reads a block, opens it, writes it; in two buffers of its own."""
 
-    def __init__(self, source: SourceFile, stream: Stream, target: int, effort: Effort) -> None:
+    def __init__(self, source: Source, stream: Stream, target: int, effort: Effort) -> None:
         self._source, self._stream, self._target = source, stream, target
         self._digest = effort.digest
         self._plain, self._sealed = _new_block(stream), _new_block(stream)
@@ -150,7 +151,7 @@ class _OpeningToFile:
 class _OpeningToMemory:
     """Reads a block into a buffer of its own and opens it into the common one."""
 
-    def __init__(self, source: SourceFile, stream: Stream, target: memoryview) -> None:
+    def __init__(self, source: Source, stream: Stream, target: memoryview) -> None:
         self._source, self._stream, self._target = source, stream, target
         self._sealed = _new_block(stream)
 
@@ -163,7 +164,7 @@ class _OpeningToMemory:
 
 
 def _open_block(
-    source: SourceFile, stream: Stream, block: Block, room: memoryview, plain: memoryview
+    source: Source, stream: Stream, block: Block, room: memoryview, plain: memoryview
 ) -> None:
     sealed = room[: block.sealed_size]
     source.read_into(sealed, stream.base + block.sealed_start)
@@ -178,7 +179,14 @@ def _new_block(stream: Stream) -> memoryview:
 
 
 def write_all(descriptor: int, view: memoryview, offset: int) -> None:
-    """Write a whole view at an offset."""
+    """Write a whole view at an offset.
+
+    Raises:
+        ConfigurationError: the disk is full, or refuses otherwise.
+    """
     done = 0
     while done < len(view):
-        done += os.pwrite(descriptor, view[done:], offset + done)
+        try:
+            done += os.pwrite(descriptor, view[done:], offset + done)
+        except OSError as error:
+            raise ConfigurationError(f"cannot write the result: {error.strerror}") from error

@@ -52,6 +52,10 @@ def wrapper_from_uri(
         raise ConfigurationError(
             f"a key is named by a URI of up to {_MAX_URI} characters, not {shown(uri)}"
         )
+    if environment is not None and not isinstance(environment, Mapping):
+        raise ConfigurationError(
+            f"environment must be a mapping such as os.environ, not {shown(environment)}"
+        )
     scheme, colon, rest = uri.partition(":")
     make = _SCHEMES.get(scheme.lower()) if colon else None
     if make is None:

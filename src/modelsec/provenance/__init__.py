@@ -14,12 +14,14 @@ if TYPE_CHECKING:
     from modelsec.provenance.cards.card_document import CardDocument, read_card
     from modelsec.provenance.cards.card_info import CardInfo
     from modelsec.provenance.cards.card_markdown import card_to_markdown
+    from modelsec.provenance.cards.comparison import compare_with_model
     from modelsec.provenance.cards.ml_bom import card_to_ml_bom, ml_bom_json
     from modelsec.provenance.cards.readme_check import card_problems
     from modelsec.provenance.conversion.process import convert
     from modelsec.provenance.conversion.record import Conversion, ConvertedTensor
     from modelsec.provenance.conversion.state_dict import DroppedLeaf
     from modelsec.provenance.integrity import IntegrityCheck, check_integrity
+    from modelsec.provenance.loading.decryption import Decryption
     from modelsec.provenance.loading.opening import open_verified
     from modelsec.provenance.loading.safetensors_arrays import read_arrays
     from modelsec.provenance.loading.verified_model import VerifiedModel
@@ -33,6 +35,7 @@ _HOMES = {
     "CardInfo": "cards.card_info",
     "Conversion": "conversion.record",
     "ConvertedTensor": "conversion.record",
+    "Decryption": "loading.decryption",
     "DroppedLeaf": "conversion.state_dict",
     "FormatCheck": "verifier",
     "IntegrityCheck": "integrity",
@@ -46,6 +49,7 @@ _HOMES = {
     "card_to_markdown": "cards.card_markdown",
     "card_to_ml_bom": "cards.ml_bom",
     "check_integrity": "integrity",
+    "compare_with_model": "cards.comparison",
     "convert": "conversion.process",
     "load_safetensors_verified": "loading.verified_safetensors",
     "make_card": "cards.card",
@@ -63,6 +67,7 @@ __all__ = [
     "CardInfo",
     "Conversion",
     "ConvertedTensor",
+    "Decryption",
     "DroppedLeaf",
     "FormatCheck",
     "IntegrityCheck",
@@ -76,6 +81,7 @@ __all__ = [
     "card_to_markdown",
     "card_to_ml_bom",
     "check_integrity",
+    "compare_with_model",
     "convert",
     "load_safetensors_verified",
     "make_card",

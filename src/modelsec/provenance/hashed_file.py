@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from modelsec.errors import MalformedArtifactError
+from modelsec.signing.hashing.digests import check_end
 
 if TYPE_CHECKING:
     from collections.abc import Buffer  # type: ignore[attr-defined,unused-ignore]
@@ -36,6 +37,7 @@ class HashedFile(io.RawIOBase):
 
     Raises:
         MalformedArtifactError: the file cannot be read.
+        DigestMismatchError: it goes on behind the size that its file system tells.
     """
 
     def __init__(self, descriptor: int, *, advance: Callable[[int], None] | None = None) -> None:
@@ -58,6 +60,7 @@ class HashedFile(io.RawIOBase):
             self.length += len(data)
             if advance is not None:
                 advance(len(data))
+        check_end(descriptor, total)
         self.sha256 = state.hexdigest()
 
     def readable(self) -> bool:

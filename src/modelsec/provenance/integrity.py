@@ -1,21 +1,29 @@
 """Is this the file that somebody named by its digest?"""
 
-import hashlib
 import hmac
 import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from io import FileIO
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
-from modelsec.errors import ConfigurationError, DigestMismatchError, shown
-from modelsec.files import regular_file
+from modelsec.errors import (
+    ConfigurationError,
+    DigestMismatchError,
+    UnsafeTreeError,
+    shown,
+    shown_path,
+)
+from modelsec.files import as_path, regular_file
+from modelsec.signing.hashing.digests import check_end, hash_descriptor, new_hasher
+from modelsec.signing.trees.folders import identity_of
 
 Kind = Literal["file", "tree"]
 
 _BUFFER = 1 << 18
+
+Progress = Callable[[int, int], None] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +34,7 @@ class IntegrityCheck:
     was: for this, verify a signature.
 
     Attributes:
-        verified: the digests are equal.
+        verified: the digests are equal, and are digests of the same kind of thing.
         expected_hash: as lowercase hex.
         actual_hash: as lowercase hex: of a file the SHA-256 of its bytes, of a folder the tree
             digest, which binds every name and every file (``Manifest.tree_digest``).
@@ -55,13 +63,16 @@ def check_integrity(
     path: str | os.PathLike[str],
     expected_hash: str,
     *,
-    on_progress: Callable[[int, int], None] | None = None,
+    kind: Kind | None = None,
+    on_progress: Progress = None,
 ) -> IntegrityCheck:
     """Compare a model with its digest. Another digest is a result, not an exception.
 
     Args:
         path: a file, or a folder, which must hold nothing but plain files and folders.
         expected_hash: all 64 hex digits, nothing around them.
+        kind: what the digest is of. Name it where both would do: somebody can write a *file* whose
+            SHA-256 is the tree digest of a folder. None: of whatever lies there.
         on_progress: told the bytes done and the bytes in all; raising from it stops the work.
 
     Raises:
@@ -70,16 +81,20 @@ def check_integrity(
             changed while it was read.
     """
     expected = full_digest(expected_hash)
-    where = checked_path(path)
-    kind: Kind = "tree" if where.is_dir() else "file"
-    measure = tree_digest if kind == "tree" else file_digest
+    where = as_path(path, "model")
+    if kind is not None and kind not in get_args(Kind):
+        raise ConfigurationError(f"kind is file, tree or None, not {shown(kind)}")
+    if on_progress is not None and not callable(on_progress):
+        raise ConfigurationError(f"on_progress is a function, not {shown(on_progress)}")
+    found: Kind = "tree" if is_folder(where) else "file"
+    measure = tree_digest if found == "tree" else file_digest
     actual = measure(where, on_progress)
     return IntegrityCheck(
-        verified=hmac.compare_digest(actual, expected),
+        verified=hmac.compare_digest(actual, expected) and kind in {None, found},
         expected_hash=expected,
         actual_hash=actual,
         model_path=os.fspath(path),
-        kind=kind,
+        kind=found,
     )
 
 
@@ -106,59 +121,52 @@ def full_digest(value: object) -> str:
     return value.lower()
 
 
-def checked_path(path: object) -> Path:
-    """Return a path that the system can take.
+def is_folder(path: Path) -> bool:
+    """Say whether a path leads to a folder.
 
     Raises:
-        ConfigurationError: it is no path.
+        ConfigurationError: the system cannot say, as of a name that is too long.
     """
-    if not isinstance(path, str | os.PathLike):
-        raise ConfigurationError(f"the model must be a path, not {shown(path)}")
-    name = os.fspath(path)
-    if not isinstance(name, str) or not name or "\0" in name:
-        raise ConfigurationError(f"the model must be a path, not {shown(name)}")
-    return Path(name)
+    try:
+        return path.is_dir()
+    except OSError as error:
+        raise ConfigurationError(f"cannot open {shown_path(path)}: {error.strerror}") from error
 
 
-def file_digest(path: Path, on_progress: Callable[[int, int], None] | None = None) -> str:
+def file_digest(path: Path, on_progress: Progress = None) -> str:
     """Return the SHA-256 of a regular file's bytes, as hex."""
-    digest = hashlib.sha256()
-    view = memoryview(bytearray(_BUFFER))
-    done = 0
-    with (
-        regular_file(path) as descriptor,
-        os.fdopen(descriptor, "rb", buffering=0, closefd=False) as file,
-    ):
-        before = identity(descriptor)
-        total = before[2]
-        # Not to the end: a file that somebody appends to would never end.
-        while done < total and (count := _read(file, view[: total - done], path)):
-            digest.update(view[:count])
+    with regular_file(path) as descriptor:
+        before = identity_of(os.fstat(descriptor))
+        size = before[2]
+        done = 0
+
+        def advance(count: int) -> None:
+            nonlocal done
             done += count
             if on_progress is not None:
-                on_progress(done, total)
-        if done != total or identity(descriptor) != before:
-            raise DigestMismatchError(
-                f"{shown(str(path))} changed while it was hashed: nothing is said about it",
-                changed=(path.name,),
-            )
-    return digest.hexdigest()
+                on_progress(done, size)
+
+        buffer = bytearray(min(_BUFFER, size + 1))
+        try:
+            digest = hash_descriptor(descriptor, 0, size, new_hasher("sha256"), buffer, advance)
+            check_end(descriptor, size)
+        except UnsafeTreeError as error:
+            raise ConfigurationError(f"cannot read {shown_path(path)}: {error}") from error
+        except DigestMismatchError as error:
+            raise _changed(path) from error
+        if identity_of(os.fstat(descriptor)) != before:
+            raise _changed(path)
+    return digest.hex()
 
 
-def identity(descriptor: int) -> tuple[int, int, int, int, int]:
-    """Return device, inode, size and both times of an open file: what a write changes."""
-    found = os.fstat(descriptor)
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+def _changed(path: Path) -> DigestMismatchError:
+    return DigestMismatchError(
+        f"{shown_path(path)} changed while it was hashed: nothing is said about it",
+        changed=(path.name,),
+    )
 
 
-def _read(file: FileIO, into: memoryview, path: Path) -> int:
-    try:
-        return file.readinto(into) or 0
-    except OSError as error:
-        raise ConfigurationError(f"cannot read {shown(str(path))}: {error.strerror}") from error
-
-
-def tree_digest(path: Path, on_progress: Callable[[int, int], None] | None = None) -> str:
+def tree_digest(path: Path, on_progress: Progress = None) -> str:
     """Return the tree digest of a folder, under the strict profile, as hex."""
     from modelsec.signing.hashing.survey import survey  # noqa: PLC0415 - idem
     from modelsec.signing.manifest import Layout  # noqa: PLC0415 - a file needs none of it

@@ -10,7 +10,7 @@ from modelsec.scanning import Coverage, Limits, Policy, ScanReport, Verdict, sca
 
 if TYPE_CHECKING:
     from modelsec.provenance.cards.card import ModelCard
-    from modelsec.provenance.integrity import IntegrityCheck
+    from modelsec.provenance.integrity import IntegrityCheck, Kind
     from modelsec.signing.receipt import Verification
 
 _NOTES = {
@@ -51,7 +51,10 @@ class FormatCheck:
 
 
 class ModelProvenanceVerifier:
-    """Verify a model before it is deployed.
+    """Verify a model before it is deployed: its digest, its format, and what its card may say.
+
+    It verifies no signatures: that is ``modelsec.signing.Verifier``, whose receipt
+    ``generate_model_card`` takes. To load a model only if it is verified: ``open_verified``.
 
     Args:
         policy: what model files may do; default: all shipped layers.
@@ -75,6 +78,7 @@ class ModelProvenanceVerifier:
         model_path: str | os.PathLike[str],
         expected_hash: str,
         *,
+        kind: "Kind | None" = None,
         on_progress: Callable[[int, int], None] | None = None,
     ) -> "IntegrityCheck":
         """Compare a model with a digest that somebody wrote down; another one is a result.
@@ -83,6 +87,7 @@ class ModelProvenanceVerifier:
             model_path: a file, whose digest is the SHA-256 of its bytes; or a directory, whose
                 digest is the tree digest (``modelsec digest``), which binds all names.
             expected_hash: all 64 hex digits, of either case, and nothing around them.
+            kind: ``file`` or ``tree``: what the digest is of; None: of whatever lies there.
             on_progress: told the bytes that are hashed, and that there are in all; may raise.
 
         Raises:
@@ -91,7 +96,7 @@ class ModelProvenanceVerifier:
         """
         from modelsec.provenance.integrity import check_integrity  # noqa: PLC0415 - on use
 
-        return check_integrity(model_path, expected_hash, on_progress=on_progress)
+        return check_integrity(model_path, expected_hash, kind=kind, on_progress=on_progress)
 
     def generate_model_card(
         self,
@@ -111,7 +116,7 @@ class ModelProvenanceVerifier:
             path: the model. Without it nothing is checked, and the card says so.
             scan: also scan it; with the policy and the limits of this verifier.
             verification: the receipt of its verified signature; compared with what is there.
-            bundles: signature files that lie inside the model.
+            bundles: signature bundles that lie inside the model; the card lists them.
 
         Raises:
             ConfigurationError: the information is not what it has to be, or the model cannot be

@@ -59,7 +59,8 @@ def scan(  # noqa: PLR0913 - the front door's options, all by keyword
 
     Args:
         what: a path, a URL (``https://``, ``hf://``, ``s3://`` ...; only as ``str``), the content,
-            or a seekable binary file object. Of a URL only the ranges that matter are fetched.
+            or a seekable binary file object. Of a URL only the ranges that matter are fetched;
+            memory is copied unless it is read-only.
         policy: what is permitted; default: all shipped layers.
         limits: what the scan may cost.
         name: for the report, if ``what`` is not a path.
@@ -147,7 +148,11 @@ class _Opened:
 @contextmanager
 def open_source(what: object) -> Iterator[_Opened]:
     """Open once; everything that is said is about this descriptor."""
-    if isinstance(what, bytes | bytearray | memoryview):
+    if isinstance(what, memoryview) and what.readonly and what.c_contiguous and what.nbytes:
+        # Not copied. Writable memory is: it could change while it is scanned.
+        with what.cast("B") as view:
+            yield _Opened(BytesSource(view), "bytes")
+    elif isinstance(what, bytes | bytearray | memoryview):
         yield _Opened(BytesSource(bytes(what)), "bytes")
     elif isinstance(what, str) and "://" in what:
         from modelsec.scanning import remote  # noqa: PLC0415 - an HTTP client, for URLs only

@@ -34,12 +34,12 @@ class Source(Protocol):
 
 
 class BytesSource:
-    """Bytes in memory."""
+    """Bytes in memory that nobody changes; of a view only what is asked for is copied."""
 
     __slots__ = ("_data",)
     far = False
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes | memoryview) -> None:
         self._data = data
 
     @property
@@ -50,7 +50,8 @@ class BytesSource:
     def read(self, offset: int, length: int) -> bytes:
         """Return exactly ``length`` bytes from ``offset``."""
         check_range(self, offset, length)
-        return self._data[offset : offset + length]
+        piece = self._data[offset : offset + length]
+        return piece if isinstance(piece, bytes) else piece.tobytes()
 
 
 class DescriptorSource:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from modelsec.signing.claim import Authenticator, Claim
     from modelsec.signing.hashing.digest_cache import DigestCache
+    from modelsec.signing.inspection import UnverifiedClaims, unverified_claims
     from modelsec.signing.keyless import TrustedIdentity
     from modelsec.signing.keys import PrivateKey, PublicKey, TrustedKey, TrustedKeys
     from modelsec.signing.manifest import Layout, Manifest, Resource
@@ -51,9 +52,11 @@ _HOMES = {
     "TrustedKey": "keys",
     "TrustedKeys": "keys",
     "TrustedRoots": "x509.certificates",
+    "UnverifiedClaims": "inspection",
     "Verification": "receipt",
     "Verifier": "verifier",
     "sign": "producer",
+    "unverified_claims": "inspection",
 }
 
 __all__ = [
@@ -84,9 +87,11 @@ __all__ = [
     "TrustedKey",
     "TrustedKeys",
     "TrustedRoots",
+    "UnverifiedClaims",
     "Verification",
     "Verifier",
     "sign",
+    "unverified_claims",
 ]
 
 

@@ -2,13 +2,13 @@
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelsec.errors import (
+    BundleFormatError,
     ConfigurationError,
     SignatureMismatchError,
     StaleModelError,
@@ -19,30 +19,28 @@ from modelsec.errors import (
     shown_path,
 )
 from modelsec.signing.bundles.bundle import Bundle, parse_bundle, read_bundle
-from modelsec.signing.bundles.statement import Statement, parse_statement
-from modelsec.signing.claim import Claim, nothing
+from modelsec.signing.bundles.statement import parse_statement
+from modelsec.signing.claim import Claim, Signatures, nothing
+from modelsec.signing.moments import rfc3339, utc
+from modelsec.signing.parties import ask, trusted_parties, unchecked_by
 from modelsec.signing.producer import bundle_path, model_path
 from modelsec.signing.profile import Profile
-from modelsec.signing.receipt import Release, rfc3339
+from modelsec.signing.quorum import Authentic, agree, agreed, signers
+from modelsec.signing.receipt import Release
 from modelsec.signing.trust import Signatory, Trust
 
 if TYPE_CHECKING:
     from modelsec.signing.trust_store import ReleaseMemory
 
-Signatures = str | Path | Sequence[str | Path] | None
-
+_LOCATED = (
+    BundleFormatError,
+    SignatureMismatchError,
+    UnsupportedBundleError,
+    UntrustedSignerError,
+    VerificationError,
+)
 _TELLING = (SignatureMismatchError, UntrustedSignerError, UnsupportedBundleError)
 """Of the refusals of several trusts, the first of these says most about what is wrong."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Authentic:
-    """One bundle whose signature was verified and trusted."""
-
-    bundle: Path
-    signatory: Signatory
-    statement: Statement
-    unchecked: tuple[str, ...]
 
 
 class Authentication:
@@ -58,12 +56,7 @@ class Authentication:
         releases: "ReleaseMemory | None",
         threshold: int,
     ) -> None:
-        trusts = tuple(trust) if isinstance(trust, Sequence) else (trust,)
-        if not trusts or not all(isinstance(each, Trust) for each in trusts):
-            raise ConfigurationError(
-                f"a verifier needs somebody to trust, not {shown(trust)}: give TrustedKeys(...), "
-                "TrustedRoots(...) or TrustedIdentity(...)"
-            )
+        trusts = trusted_parties(trust)
         if type(threshold) is not int or threshold < 1:
             raise ConfigurationError(f"the threshold must be 1 or more, not {shown(threshold)}")
         if not isinstance(profile, Profile):
@@ -84,35 +77,24 @@ class Authentication:
         self, path: str | Path, signature: Signatures = None, *, now: datetime
     ) -> Claim:
         """Return what trusted signers say about the model at ``path``; see ``Verifier``."""
-        if not isinstance(now, datetime) or now.tzinfo is None:
-            raise ConfigurationError(
-                f"the time of a verification is a datetime with a zone, e.g. datetime.UTC, not "
-                f"{shown(now)}"
-            )
+        now = utc(now, "the time of a verification")
         model = model_path(path)
-        bundles = _bundles(model, signature)
-        authentic, refusals = self._authentic(model, bundles, now)
-        first = authentic[0]
-        self._agree(authentic)
-        release = first.statement.release
-        manifest = first.statement.manifest
+        authentic, refusals = self._authentic(model, _bundles(model, signature), now)
+        agree(authentic)
+        release = authentic[0].statement.release
+        manifest = agreed(authentic)
         self._check_release(release, manifest.tree_digest, now)
-        # A path is left out only if every signer left it out.
-        by_all = frozenset(manifest.layout.ignore_paths).intersection(
-            *(each.statement.manifest.layout.ignore_paths for each in authentic)
-        )
-        ignored = tuple(name for name in manifest.layout.ignore_paths if name in by_all)
         return Claim(
             path=model,
-            manifest=replace(manifest, layout=replace(manifest.layout, ignore_paths=ignored)),
-            signatories=tuple(each.signatory for each in authentic),
-            bundles=bundles,
+            manifest=manifest,
+            signatories=signers(authentic),
+            bundles=tuple(each.bundle for each in authentic),
             profile=self._profile,
             now=now,
             release=release,
             unchecked=(
                 *dict.fromkeys(gap for each in authentic for gap in each.unchecked),
-                *self._gaps(release),
+                *self._gaps(release, signed_name=any(each.statement.named for each in authentic)),
                 *refusals,
             ),
             accept=self._remembering(release, manifest.tree_digest),
@@ -120,29 +102,28 @@ class Authentication:
 
     def _authentic(
         self, model: Path, bundles: tuple[Path, ...], now: datetime
-    ) -> tuple[list[_Authentic], list[str]]:
-        """Return the good bundles, one a key, and sentences about the others."""
-        authentic: dict[str, _Authentic] = {}
+    ) -> tuple[list[Authentic], list[str]]:
+        """Return the good bundles, of enough signers, and sentences about the others."""
+        authentic: list[Authentic] = []
         refusals: list[VerificationError] = []
         notes = []
-        for path in bundles:
+        for path in dict.fromkeys(bundles):
             try:
-                one = self._one(model, path, now)
+                authentic.append(self._one(model, path, now))
             except VerificationError as error:
-                refusals.append(error)
+                refusals.append(_located(error, path))
                 notes.append(f"the signature {shown_path(path.name)} was refused: {error}")
-            else:
-                authentic.setdefault(one.signatory.key_id, one)
-        if len(authentic) >= self._threshold:
-            return list(authentic.values()), notes
+        count = len(signers(authentic))
+        if count >= self._threshold:
+            return authentic, notes
         if refusals:
             raise refusals[0]
         raise UntrustedSignerError(
-            f"{self._threshold} different keys must have signed, but only {len(authentic)} did: "
-            "give one bundle of each signer"
+            f"{self._threshold} different keys must have signed, or identities where there are "
+            f"certificates, but only {count} did: give one bundle of each signer"
         )
 
-    def _one(self, model: Path, path: Path, now: datetime) -> _Authentic:
+    def _one(self, model: Path, path: Path, now: datetime) -> Authentic:
         bundle = parse_bundle(read_bundle(path))
         signatory, trust = self._trusted(bundle, now)
         statement = parse_statement(
@@ -154,35 +135,18 @@ class Authentication:
             raise SignatureMismatchError(
                 "the signature fits only the encoding of OMS 0.2.0, which its statement is not of"
             )
-        unchecked: tuple[str, ...] = getattr(trust, "unchecked", ())
-        return _Authentic(path, signatory, statement, unchecked)
+        return Authentic(path, signatory, statement, unchecked_by(trust))
 
     def _trusted(self, bundle: Bundle, now: datetime) -> tuple[Signatory, Trust]:
         refusals = []
         for trust in self._trusts:
             try:
-                signatory = trust.authenticate(
-                    bundle,
-                    now=now,
-                    legacy=self._profile.legacy,
-                    identity=self._profile.identity_required,
-                )
+                signatory = ask(trust, bundle, now=now, profile=self._profile)
             except VerificationError as error:
                 refusals.append(error)
             else:
                 return signatory, trust
         raise min(refusals, key=_rank)
-
-    def _agree(self, authentic: list[_Authentic]) -> None:
-        """Several signers must have signed the same files as the same release."""
-        first = authentic[0].statement
-        for other in authentic[1:]:
-            same_files = other.statement.manifest.tree_digest == first.manifest.tree_digest
-            if not same_files or other.statement.release != first.release:
-                one, two = (shown_path(each.bundle.name) for each in (authentic[0], other))
-                raise SignatureMismatchError(
-                    f"{one} and {two} are right signatures, but not for the same model and release"
-                )
 
     def _check_release(self, release: Release | None, tree_digest: str, now: datetime) -> None:
         if release is None:
@@ -221,13 +185,24 @@ class Authentication:
             return nothing
         return partial(memory.remember, release.name, release.serial, digest)
 
-    def _gaps(self, release: Release | None) -> list[str]:
+    def _gaps(self, release: Release | None, *, signed_name: bool) -> list[str]:
         gaps = []
+        if not signed_name:
+            gaps.append("the name of the file is not signed: it would pass under any other")
         if self._name is None:
             gaps.append("no model name was expected: another model of this signer would pass")
         if self._releases is None and (self._version is None or release is None):
             gaps.append("no trust store was given: an older release would pass")
         return gaps
+
+
+def _located(error: VerificationError, bundle: Path) -> VerificationError:
+    """Say which file is refused; a refusal of a foreign kind stays as it is."""
+    if type(error) not in _LOCATED:
+        return error
+    located = type(error)(f"{shown_path(bundle)}: {error}")
+    located.__cause__ = error.__cause__
+    return located
 
 
 def _rank(error: VerificationError) -> int:

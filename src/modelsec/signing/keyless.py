@@ -22,7 +22,7 @@ from modelsec.errors import (
 from modelsec.signing.bundles.bundle import PAYLOAD_TYPE, KeylessMaterial
 from modelsec.signing.keys.public_key import PublicKey
 from modelsec.signing.keys.signatures import ALGORITHMS, verify_signature
-from modelsec.signing.receipt import rfc3339
+from modelsec.signing.moments import rfc3339
 from modelsec.signing.trust import Signatory
 from modelsec.signing.x509.facts import CertificateFacts, read_der
 from modelsec.signing.x509.identity import ANY_IDENTITY, AnyIdentity
@@ -39,6 +39,9 @@ if TYPE_CHECKING:
 
 KEYLESS_KEY = "ecdsa-p256"
 """The sigstore package verifies DSSE with SHA-256 only, which OMS pairs with this curve."""
+
+_REASON = 200
+"""Characters of what Sigstore says: its sentences are long, and the reason is at their end."""
 
 
 class TrustedIdentity:
@@ -165,12 +168,14 @@ class TrustedIdentity:
             der = read.signing_certificate.public_bytes(Encoding.DER)
         except Exception as error:
             raise BundleFormatError(
-                f"Sigstore cannot read the keyless bundle: {shown(str(error))}"
+                f"Sigstore cannot read the keyless bundle: {shown(str(error), _REASON)}"
             ) from error
         try:
             kind, payload = verifier.verify_dsse(read, policy)
         except Exception as error:
-            reason = policy.refusal or f"Sigstore does not vouch for it: {shown(str(error))}"
+            reason = (
+                policy.refusal or f"Sigstore does not vouch for it: {shown(str(error), _REASON)}"
+            )
             raise UntrustedSignerError(f"the keyless signature is refused: {reason}") from error
         if (kind, payload, der) != (PAYLOAD_TYPE, bundle.payload, leaf.der):
             raise BundleFormatError(
@@ -189,8 +194,8 @@ class TrustedIdentity:
         # OSError, ValueError, errors of sigstore: all of them about the trusted root.
         except Exception as error:
             raise ConfigurationError(
-                f"Sigstore's trusted root cannot be used: {shown(str(error))}. Give the path of a "
-                "trusted_root.json as trusted_root"
+                f"Sigstore's trusted root cannot be used: {shown(str(error), _REASON)}. Give the "
+                "path of a trusted_root.json as trusted_root"
             ) from error
 
     def _roots(self) -> "TrustedRoot":
@@ -221,7 +226,7 @@ class _Remembering:
         try:
             self._policy.verify(cert)
         except Exception as error:
-            self.refusal = f"it is of another signer or issuer: {shown(str(error))}"
+            self.refusal = f"it is of another signer or issuer: {shown(str(error), _REASON)}"
             raise
 
 

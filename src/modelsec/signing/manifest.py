@@ -13,6 +13,9 @@ DIGEST_BYTES: dict[str, int] = {"sha256": 32, "blake2b": 64, "blake3": 32}
 DEFAULT_SHARD_SIZE = 1_000_000_000
 """Bytes in a shard unless told otherwise (OMS v1.0, section 6.3.2)."""
 
+MAX_SHARD_SIZE = 2**63 - 1
+"""No file system holds more bytes in a file."""
+
 _TREE_DOMAIN = b"modelsec/tree/v1\x00"
 
 

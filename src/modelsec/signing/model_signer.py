@@ -23,6 +23,7 @@ from modelsec.errors import (
 from modelsec.keyed.secret import Secret
 from modelsec.signing.hashing.survey import survey
 from modelsec.signing.manifest import Algorithm, Layout, Manifest
+from modelsec.signing.moments import utc
 from modelsec.signing.profile import STRICT, Profile
 from modelsec.signing.receipt import Verification
 from modelsec.signing.trees.tree import open_tree
@@ -130,8 +131,9 @@ class ModelSigner:
             UntrustedSignerError: it was made with another key.
             SignatureMismatchError: model, name or signature were changed.
             UnsafeTreeError: the tree holds what no signature can cover.
-            ConfigurationError: the model cannot be opened.
+            ConfigurationError: the model cannot be opened, or ``now`` is no aware time.
         """
+        moment = utc(datetime.now(UTC) if now is None else now, "the time of the verification")
         match = _TOKEN.fullmatch(signature) if isinstance(signature, str) else None
         if match is None:
             raise BundleFormatError(
@@ -154,7 +156,7 @@ class ModelSigner:
             root_digest=manifest.root_digest,
             tree_digest=manifest.tree_digest,
             algorithm=self._algorithm,
-            verified_at=now or datetime.now(UTC),
+            verified_at=moment,
             profile=self._profile.name,
             files=manifest.names,
             unchecked=_UNCHECKED,

@@ -7,10 +7,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import get_args
 
-from modelsec.errors import ConfigurationError, DigestMismatchError, shown
-from modelsec.signing.claim import Claim
+from modelsec.errors import ConfigurationError, DigestMismatchError, shown, shown_path
+from modelsec.signing.claim import Claim, Signatures
 from modelsec.signing.hashing.survey import survey
-from modelsec.signing.manifest import DIGEST_BYTES, Algorithm, Layout, Manifest, Resource
+from modelsec.signing.manifest import (
+    DIGEST_BYTES,
+    MAX_SHARD_SIZE,
+    Algorithm,
+    Layout,
+    Manifest,
+    Resource,
+)
+from modelsec.signing.moments import utc
 from modelsec.signing.profile import STRICT, Profile
 from modelsec.signing.trees.tree import Tree, open_tree
 from modelsec.signing.trust import Signatory
@@ -32,6 +40,8 @@ class PinnedDigest:
             ``sha256sum`` prints it; of a directory, the tree digest (``Manifest.tree_digest``),
             which always has 64 digits.
         algorithm: by which contents are hashed: ``sha256``, ``blake2b`` or ``blake3`` (extra).
+        shard_size: bytes, if the tree digest is over ranges of files; None: over whole files. Of a
+            file in shards, the digest is its tree digest, too.
         profile: which trees are accepted.
         clock: tells the time (aware) for receipts.
 
@@ -44,6 +54,7 @@ class PinnedDigest:
         expected: str,
         *,
         algorithm: Algorithm = "sha256",
+        shard_size: int | None = None,
         profile: Profile = STRICT,
         clock: Callable[[], datetime] = _utc_now,
     ) -> None:
@@ -63,15 +74,21 @@ class PinnedDigest:
         if not isinstance(profile, Profile):
             raise ConfigurationError(f"{shown(profile)} is not a Profile: give STRICT or OMS")
         self._expected = expected.lower()
-        self._algorithm = algorithm
+        if shard_size is not None and (
+            type(shard_size) is not int or not 0 < shard_size <= MAX_SHARD_SIZE
+        ):
+            raise ConfigurationError(
+                f"shard_size is a number of bytes from 1 to 2^63 - 1, not {shown(shard_size)}"
+            )
+        self._layout = Layout(algorithm, shard_size)
         self._profile = profile
         self._clock = clock
 
-    def authenticate(self, path: str | Path, signature: str | Path | None = None) -> Claim:
+    def authenticate(self, path: str | Path, signature: Signatures = None) -> Claim:
         """Return the claim that the model has the pinned digest.
 
-        A file is not read: its one digest is the pinned one. A directory is hashed here, to learn
-        what its files have to be, and each file is compared again when it is loaded.
+        A file is not read: its one digest is the pinned one. A directory, or a file in shards, is
+        hashed here, to learn what its files have to be, and each is compared again when loaded.
 
         Raises:
             DigestMismatchError: the tree digest is another.
@@ -83,16 +100,15 @@ class PinnedDigest:
             raise ConfigurationError(
                 "a pinned digest verifies no signature: leave it out, or use a Verifier"
             )
-        now = self._clock()
-        if now.tzinfo is None:
-            raise ConfigurationError("the verification time needs a time zone, e.g. datetime.UTC")
+        now = utc(self._clock(), "the verification time")
         with open_tree(path, profile=self._profile) as tree:
-            manifest = self._file(tree) if tree.single_file else self._directory(tree)
+            whole = tree.single_file and self._layout.shard_size is None
+            manifest = self._file(tree) if whole else self._surveyed(tree)
         return Claim(
             path=Path(path),
             manifest=manifest,
             signatories=(
-                Signatory(method="digest", key_id=self._expected, algorithm=self._algorithm),
+                Signatory(method="digest", key_id=self._expected, algorithm=self._layout.algorithm),
             ),
             bundles=(),
             profile=self._profile,
@@ -101,19 +117,26 @@ class PinnedDigest:
         )
 
     def _file(self, tree: Tree) -> Manifest:
-        self._check_length(2 * DIGEST_BYTES[self._algorithm], f"a file's {self._algorithm}")
+        algorithm = self._layout.algorithm
+        self._check_length(2 * DIGEST_BYTES[algorithm], f"a file's {algorithm}")
         resource = Resource(tree.entries[0].name, bytes.fromhex(self._expected))
-        return Manifest((resource,), Layout(self._algorithm), single_file=True)
+        return Manifest((resource,), self._layout, single_file=True)
 
-    def _directory(self, tree: Tree) -> Manifest:
-        self._check_length(_TREE_DIGITS, "a directory's tree digest")
-        manifest = survey(tree, Layout(self._algorithm)).manifest
+    def _surveyed(self, tree: Tree) -> Manifest:
+        self._check_length(_TREE_DIGITS, "a tree digest")
+        manifest = survey(tree, self._layout).manifest
         if not hmac.compare_digest(manifest.tree_digest, self._expected):
             raise DigestMismatchError(
-                f"{shown(str(tree.path))} has the tree digest {manifest.tree_digest}, not the "
-                f"pinned {self._expected}: it is another model, or was changed"
+                f"{shown_path(tree.path)} has the tree digest {manifest.tree_digest} over "
+                f"{self._over()}, not the pinned {self._expected}: it is another model, it was "
+                "changed, or the pinned digest is over another layout"
             )
         return manifest
+
+    def _over(self) -> str:
+        size = self._layout.shard_size
+        parts = "whole files" if size is None else f"shards of {size:,} bytes"
+        return f"{self._layout.algorithm} digests of {parts}"
 
     def _check_length(self, digits: int, what: str) -> None:
         if len(self._expected) != digits:

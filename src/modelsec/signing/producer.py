@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from modelsec.errors import ConfigurationError, VerificationError, shown, shown_path
 from modelsec.files import as_path, atomic_binary
+from modelsec.signing.asked_signer import AskedSigner
 from modelsec.signing.bundles.bundle import pae, parse_bundle, read_bundle, write_bundle
 from modelsec.signing.bundles.statement import build_statement
 from modelsec.signing.hashing.survey import survey
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from modelsec.signing.hashing.digest_cache import DigestCache
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Signed:
     """A signature that was written.
 
@@ -56,6 +57,13 @@ class Signed:
             "excluded": list(self.excluded),
             "release": None if self.release is None else self.release.to_dict(),
         }
+
+    def __repr__(self) -> str:
+        """Show which file, which model and which key; ``to_dict`` has the rest."""
+        return (
+            f"Signed({shown_path(self.bundle)}, subject={shown(self.subject)}, "
+            f"files={len(self.manifest.names)}, key_id={self.key_id[:16]!r})"
+        )
 
 
 def sign(  # noqa: PLR0913 - the front door's options, all by keyword
@@ -98,8 +106,9 @@ def sign(  # noqa: PLR0913 - the front door's options, all by keyword
     Raises:
         UnsafeTreeError: the tree holds what no signature can cover, or is empty.
         DigestMismatchError: a file changed while it was read.
-        ConfigurationError: the model cannot be opened, the bundle cannot be written, or an extra
-            is missing.
+        ConfigurationError: the model cannot be opened, the bundle cannot be written, an extra is
+            missing, or the signer returned no signature of its key.
+        KeyServiceError: the signer failed.
     """
     model = model_path(path)
     bundle = bundle_path(model, signature)
@@ -120,17 +129,19 @@ def sign(  # noqa: PLR0913 - the front door's options, all by keyword
         ).manifest
         excluded = tree.excluded
     subject = Path(os.path.abspath(model)).name  # noqa: PTH100 - resolve() would follow links
+    asked = AskedSigner(signer)
     payload = build_statement(
-        manifest, subject=subject, release=release, predicate_type=signer.predicate_type
+        manifest, subject=subject, release=release, predicate_type=asked.predicate_type()
     )
-    content = write_bundle(payload, signer.sign(pae(payload)), signer.material())
+    content = write_bundle(payload, asked.sign(pae(payload)), asked.material())
+    key_id = asked.key_id()
     with atomic_binary(bundle) as file:
         file.write(content)
     return Signed(
         bundle=bundle,
         manifest=manifest,
         subject=subject,
-        key_id=signer.key_id,
+        key_id=key_id,
         release=release,
         excluded=excluded,
     )
@@ -152,7 +163,12 @@ def bundle_path(model: Path, signature: str | Path | None) -> Path:
         ConfigurationError: the model's path has no name to derive it from.
     """
     if signature is not None:
-        return as_path(signature, "signature")
+        given = as_path(signature, "signature")
+        if not given.name:
+            raise ConfigurationError(
+                f"the signature {shown_path(given)} is a folder: name a file, e.g. in it"
+            )
+        return given
     whole = model if model.name not in {"", ".."} else model.resolve()
     if not whole.name:
         raise ConfigurationError(

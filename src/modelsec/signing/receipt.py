@@ -1,8 +1,9 @@
 """What a verification found: who signed what, what was covered, and what was not."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
+from modelsec.signing.moments import rfc3339
 from modelsec.signing.trust import Signatory
 from modelsec.version import __version__
 
@@ -47,9 +48,13 @@ class Verification:
         root_digest: SHA-256 over the listed digests, hex (OMS; it does not bind names).
         tree_digest: SHA-256 over names, ranges and digests, hex: says which model this is.
         algorithm: of the files' digests.
-        verified_at: the reference time of the verification (aware, UTC).
+        shard_size: bytes in a shard, if ranges were signed; None: whole files. With it and the
+            algorithm, ``modelsec digest`` computes the tree digest again.
+        verified_at: the reference time of the verification (aware, UTC): the receipt is as of
+            then. It is what the verifier's clock told, which may be any time that the caller chose.
         profile: ``strict`` or ``oms``.
-        files: names whose bytes were hashed and equal what was signed, in code-point order.
+        files: names whose bytes were hashed and equal what was signed, in code-point order; none
+            as long as a model that is opened lazily was not read.
         release: what the signer says this is; None if the bundle does not say.
         partial: only named files were checked; the others may be anything.
         cached: of ``files``, those taken from the digest cache instead of being read again.
@@ -74,6 +79,7 @@ class Verification:
     unsigned: tuple[str, ...] = ()
     unchecked: tuple[str, ...] = ()
     library: str = f"modelsec {__version__}"
+    shard_size: int | None = None
 
     @property
     def key_id(self) -> str:
@@ -89,7 +95,8 @@ class Verification:
         """Return the receipt as JSON-ready values."""
         return {
             "path": self.path,
-            "verified": True,
+            # A model that is opened lazily has a receipt before the first of its files is read.
+            "verified": bool(self.files),
             "signatories": [
                 {
                     "method": who.method,
@@ -103,6 +110,7 @@ class Verification:
             "root_digest": self.root_digest,
             "tree_digest": self.tree_digest,
             "algorithm": self.algorithm,
+            "shard_size": self.shard_size,
             "verified_at": rfc3339(self.verified_at),
             "profile": self.profile,
             "files": list(self.files),
@@ -114,8 +122,3 @@ class Verification:
             "unchecked": list(self.unchecked),
             "library": self.library,
         }
-
-
-def rfc3339(moment: datetime) -> str:
-    """Return an aware time as RFC 3339 in UTC, to the second."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -35,7 +35,12 @@ class Signatory:
 
 @runtime_checkable
 class Trust(Protocol):
-    """Decide whether a bundle's signature is right, and whether its signer is trusted."""
+    """Decide whether a bundle's signature is right, and whether its signer is trusted.
+
+    A trust may have an attribute ``unchecked``, a tuple of sentences: what it says nothing about,
+    such as ``("revocation was not checked",)``. Receipts repeat them when it was this trust that
+    accepted the bundle. ``modelsec.testing.check_trust`` holds a trust to all of this.
+    """
 
     def authenticate(
         self, bundle: "Bundle", *, now: datetime, legacy: bool = False, identity: bool = True
@@ -58,7 +63,11 @@ class Trust(Protocol):
 
 @runtime_checkable
 class Signer(Protocol):
-    """Hold a private key, or reach one, and sign."""
+    """Hold a private key, or reach one, and sign.
+
+    A signer may have an attribute ``public``, a ``PublicKey``: ``sign`` then verifies each
+    signature before it writes one. ``modelsec.testing.check_signer`` holds a signer to all of this.
+    """
 
     @property
     def key_id(self) -> str:
@@ -75,5 +84,10 @@ class Signer(Protocol):
         ...
 
     def sign(self, message: bytes) -> bytes:
-        """Return the signature of a message (the DSSE pre-authentication encoding)."""
+        """Return the signature of a message.
+
+        The message is the whole DSSE pre-authentication encoding, which can have megabytes: a
+        device that signs hashes is given its SHA-256 (P-256), SHA-384 (P-384) or SHA-512 (P-521).
+        An ECDSA signature is DER, not ``r || s``.
+        """
         ...

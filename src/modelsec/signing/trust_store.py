@@ -8,8 +8,6 @@ key, rotating a key would open the past again.
 
 import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -20,11 +18,15 @@ from modelsec.errors import (
     shown,
     shown_path,
 )
-from modelsec.files import as_path, atomic_text, regular_file
+from modelsec.files import as_path, atomic_text
+from modelsec.signing.bounded_file import read_at_most
 from modelsec.signing.bundles import strict_json
+from modelsec.signing.bundles.release_annotation import MAX_SERIAL
+from modelsec.signing.file_lock import locked
 
 _VERSION = 1
 _LIMIT = 16 * 1024 * 1024
+_MAX_TEXT = 1024
 
 
 @runtime_checkable
@@ -56,47 +58,93 @@ class TrustStore:
             roll models back: keep it where the process that replaces models cannot.
 
     Raises:
-        ConfigurationError: by every method, if the file is damaged or cannot be read or written.
-            A damaged store is never treated as an empty one.
+        ConfigurationError: by every method, if the file is damaged or cannot be reached, read or
+            written; if it is locked for ten seconds; or if what is to be remembered is no release.
+            A store that is damaged or out of reach is never treated as an empty one.
     """
 
     def __init__(self, path: str | Path) -> None:
         self._path = as_path(path, "trust store")
 
+    def __repr__(self) -> str:
+        return f"TrustStore({shown_path(self._path)})"
+
     def admit(self, name: str, serial: int, tree_digest: str) -> None:
         """Return if the release is not older than what is remembered."""
+        _check_release(name, serial, tree_digest)
         _admit(self._read().get(name), name, serial, tree_digest)
 
     def remember(self, name: str, serial: int, tree_digest: str) -> None:
         """Check again and remember, as one step."""
-        with _locked(self._path):
+        _check_release(name, serial, tree_digest)
+        if self._read().get(name) == (serial, tree_digest):
+            return  # Nothing to write: it may be on storage that cannot be written.
+        with locked(self._path):
             releases = self._read()
-            known = releases.get(name)
-            _admit(known, name, serial, tree_digest)
-            if known == (serial, tree_digest):
-                return
+            _admit(releases.get(name), name, serial, tree_digest)
             releases[name] = (serial, tree_digest)
-            models = {
-                key: {"serial": value[0], "tree_digest": value[1]}
-                for key, value in sorted(releases.items())
-            }
+            text = _document(releases)
+            if len(text.encode()) > _LIMIT:
+                raise ConfigurationError(
+                    f"the trust store {shown_path(self._path)} would have more than {_LIMIT:,} "
+                    "bytes: use one for each fleet, or a ReleaseMemory of your own"
+                )
             with atomic_text(self._path) as file:
-                json.dump({"version": _VERSION, "models": models}, file, indent=1)
-                file.write("\n")
+                file.write(text)
 
     def _read(self) -> dict[str, tuple[int, str]]:
-        if not os.path.lexists(self._path):
-            return {}
-        with regular_file(self._path) as descriptor, os.fdopen(os.dup(descriptor), "rb") as file:
-            raw = file.read(_LIMIT + 1)
         try:
-            document = strict_json.loads(raw, limit=_LIMIT)
-            return _releases(document)
+            os.lstat(self._path)
+        except FileNotFoundError:
+            return {}
+        except OSError as error:
+            # What cannot be reached is not an empty store.
+            raise ConfigurationError(
+                f"cannot reach the trust store {shown_path(self._path)}: {error.strerror}"
+            ) from error
+        raw = read_at_most(self._path, _LIMIT)
+        if raw is None:
+            raise ConfigurationError(
+                f"the trust store {shown_path(self._path)} is damaged: it has more than {_LIMIT:,} "
+                "bytes"
+            )
+        try:
+            return _releases(strict_json.loads(raw, limit=_LIMIT))
         except (VerificationError, TypeError, KeyError) as error:
             raise ConfigurationError(
                 f"the trust store {shown_path(self._path)} is damaged: {error}. Put back a copy; "
                 "deleting it means accepting any older release once"
             ) from error
+
+
+def _document(releases: dict[str, tuple[int, str]]) -> str:
+    models = {
+        name: {"serial": serial, "tree_digest": digest}
+        for name, (serial, digest) in sorted(releases.items())
+    }
+    return json.dumps({"version": _VERSION, "models": models}, indent=1) + "\n"
+
+
+def _check_release(name: object, serial: object, tree_digest: object) -> None:
+    """Refuse what could not be read again: one bad call must not end the store."""
+    for what, text in (("name", name), ("tree digest", tree_digest)):
+        if not isinstance(text, str) or not 0 < len(text) <= _MAX_TEXT or not _is_utf8(text):
+            raise ConfigurationError(
+                f"the {what} of a release is text of 1 to {_MAX_TEXT:,} characters, not "
+                f"{shown(text)}"
+            )
+    if type(serial) is not int or not 0 <= serial <= MAX_SERIAL:
+        raise ConfigurationError(
+            f"the serial of a release is a whole number from 0 to 2^63 - 1, not {shown(serial)}"
+        )
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _releases(document: object) -> dict[str, tuple[int, str]]:
@@ -132,25 +180,3 @@ def _admit(known: tuple[int, str] | None, name: str, serial: int, tree_digest: s
             f"release {serial} of {shown(name)} was accepted before with other content: a serial "
             "must never be used twice"
         )
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Hold the lock file beside the store; where there are no such locks, do without."""
-    try:
-        import fcntl  # noqa: PLC0415 - only POSIX has it
-    except ImportError:
-        yield
-        return
-    lock = path.with_name(f".{path.name}.lock")
-    try:
-        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    except OSError as error:
-        raise ConfigurationError(
-            f"cannot lock the trust store {shown_path(path)}: {error.strerror}"
-        ) from error
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)

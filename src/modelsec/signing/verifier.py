@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelsec.errors import ConfigurationError, shown
-from modelsec.signing.authentication import Authentication, Signatures
-from modelsec.signing.claim import Claim
+from modelsec.signing.authentication import Authentication
+from modelsec.signing.claim import Claim, Signatures
 from modelsec.signing.differences import changed_files, mismatch, signed_sizes
 from modelsec.signing.hashing.survey import survey
 from modelsec.signing.profile import STRICT, Profile
@@ -39,8 +39,10 @@ class Verifier:
         name: the model that you mean. Without it, another model of the same signer passes.
         version: the version that you mean.
         releases: remembers the newest release, so that no older one is accepted again.
-        threshold: how many different keys must have signed; each bundle holds one signature.
-        clock: tells the time (aware), against which validity is judged.
+        threshold: how many different signers must have signed; each bundle holds one signature.
+            With a certificate or Sigstore a signer is an issuer's identity, whatever its keys;
+            otherwise a key.
+        clock: tells the time (aware), against which validity is judged; receipts are as of it.
 
     Raises:
         ConfigurationError: nobody is trusted, or the threshold is not positive.
@@ -66,9 +68,14 @@ class Verifier:
             threshold=threshold,
         )
         self._profile = profile
+        self._described = f"profile={profile.name!r}, name={shown(name)}, threshold={threshold}"
         if not callable(clock):
             raise ConfigurationError(f"the clock must be a function, not {shown(clock)}")
         self._clock = clock
+
+    def __repr__(self) -> str:
+        """Show the policy; who is trusted is told by the trusts."""
+        return f"Verifier({self._described})"
 
     def authenticate(self, path: str | Path, signature: Signatures = None) -> Claim:
         """Return what trusted signers say about a model; none of its bytes is read.
@@ -119,6 +126,7 @@ class Verifier:
             ConfigurationError: the model or a bundle cannot be opened, or an extra is missing.
         """
         _check_ignore(ignore, self._profile)
+        _check_cache(cache)
         claim = self.authenticate(path, signature)
         names = _wanted(claim, only)
         with open_tree(
@@ -150,6 +158,7 @@ class Verifier:
             root_digest=claim.manifest.root_digest,
             tree_digest=claim.manifest.tree_digest,
             algorithm=claim.manifest.layout.algorithm,
+            shard_size=claim.manifest.layout.shard_size,
             verified_at=claim.now,
             profile=self._profile.name,
             files=tuple(sorted(names)),
@@ -160,6 +169,12 @@ class Verifier:
             unsigned=unsigned,
             unchecked=(*claim.unchecked, *_gaps(only, surveyed.cached)),
         )
+
+
+def _check_cache(cache: object) -> None:
+    if cache is None or callable(getattr(cache, "refuse_inside", None)):
+        return
+    raise ConfigurationError(f"{shown(cache)} is no digest cache: give DigestCache(path)")
 
 
 def _check_ignore(ignore: object, profile: Profile) -> None:

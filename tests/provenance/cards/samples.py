@@ -7,6 +7,8 @@ import numpy as np
 from hypothesis import strategies as st
 from safetensors.numpy import save_file
 
+from modelsec.signing.trees.names import hidden_fault
+
 NOW = dt.datetime(2026, 3, 4, 5, 6, 7, tzinfo=dt.UTC)
 
 LESSON: dict[str, object] = {
@@ -120,7 +122,7 @@ HOSTILE_LINES = st.sampled_from(
 )
 _LINES = (
     st.text(_CHARACTERS, min_size=1, max_size=30).map(str.strip).filter(bool) | HOSTILE_LINES
-).filter(lambda line: line == line.strip())
+).filter(lambda line: line == line.strip() and not hidden_fault(line))
 _TEXTS = st.lists(_LINES, min_size=1, max_size=3).flatmap(
     lambda lines: st.sampled_from(("\n", "\n\n", "\n    ", "\n\t")).map(lambda by: by.join(lines))
 )

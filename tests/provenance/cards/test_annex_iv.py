@@ -3,6 +3,7 @@ from pathlib import Path
 from modelsec.provenance.cards.annex_iv import HEADINGS, annex_iv_outline
 from modelsec.provenance.cards.card import make_card
 from modelsec.provenance.cards.card_info import CardInfo
+from modelsec.provenance.integrity import file_digest
 from tests.provenance.cards.samples import FULL, LESSON, NOW, weights
 
 
@@ -26,7 +27,8 @@ def test_what_a_full_card_says() -> None:
 
 def test_what_the_lesson_does_not_say(tmp_path: Path) -> None:
     """The lesson's keys leave most headings empty, and the outline says which."""
-    card = make_card(LESSON, now=NOW, path=weights(tmp_path / "m.safetensors"))
+    path = weights(tmp_path / "m.safetensors")
+    card = make_card({**LESSON, "hash": file_digest(path)}, now=NOW, path=path)
     lines = {line.heading.number: line for line in annex_iv_outline(card).headings}
     assert lines[1].present == ("name", "version", "source", "format")
     assert lines[1].checked == ("hash",)
@@ -44,5 +46,16 @@ def test_it_is_no_annex_iv_file() -> None:
     assert len(told["headings"]) == 9  # type: ignore[arg-type]
     text = outline.to_markdown()
     assert "not an Annex IV file" in text
-    assert "202" not in text
+    assert "202" not in text.replace(outline.card, "")
+    assert outline.card in text
+    assert outline.model == told["model"] == "sentiment 1.2.0"
     assert text.count("\n|") == 11
+
+
+def test_a_failed_check(tmp_path: Path) -> None:
+    """A check that failed is told as failed, in both forms."""
+    card = make_card(LESSON, now=NOW, path=weights(tmp_path / "m.safetensors"))
+    outline = annex_iv_outline(card)
+    assert outline.headings[0].failed == ("hash",)
+    assert outline.headings[0].checked == ()
+    assert "| nothing | `hash` |" in outline.to_markdown()

@@ -313,6 +313,66 @@ def test_no_approval(card: ModelCard) -> None:
 
 
 def test_a_document_of_another_make() -> None:
-    """A hand-made card with no review has passed nothing."""
-    assert not CardDocument({}, "00" * 32).checks_passed
-    assert not CardDocument({"security_review": []}, "00" * 32).checks_passed
+    """A hand-made card is none."""
+    for text in (b"{}", b"", "text", {}, b'{"security_review":[]}'):
+        with pytest.raises(ConfigurationError):
+            CardDocument(text)  # type: ignore[arg-type]
+
+
+def test_several_decisions(card: ModelCard) -> None:
+    """The latest decision that holds wins; of two at once the no."""
+    trusted = [KEY.public, OTHER.public]
+    yes = approve(card, KEY, approver="Ann", now=NOW)
+    no = approve(card, OTHER, approver="Bob", now=NOW + DAY, decision="reject")
+    again = approve(card, KEY, approver="Ann", now=NOW + 2 * DAY)
+    at_once = approve(card, OTHER, approver="Bob", now=NOW, decision="reject")
+    later = NOW + 3 * DAY
+    assert card.with_approval([yes], trusted, later).approved
+    for several in ([yes, no], [no, yes], [yes, at_once], [at_once, yes]):
+        assert not card.with_approval(several, trusted, later).approved
+    assert card.with_approval((again, no, yes), trusted, later).approved
+
+
+def test_decisions_that_do_not_count(card: ModelCard) -> None:
+    """Others' decisions, expired ones and those about other cards do not; a broken one refuses."""
+    other = make_card(LESSON, now=NOW)
+    yes = approve(card, KEY, approver="Ann", now=NOW)
+    stale = approve(card, KEY, approver="A", now=NOW, decision="reject", not_after=NOW + DAY)
+    stranger = approve(card, OTHER, approver="Eve", now=NOW + DAY, decision="reject")
+    about = approve(other, KEY, approver="Ann", now=NOW + DAY, decision="reject")
+    several = [stale, stranger, about, yes]
+    assert card.with_approval(several, [KEY.public], NOW + 2 * DAY).approved
+    with pytest.raises(StaleModelError):
+        card.with_approval(several[:3], [KEY.public], NOW + 2 * DAY)
+    broken = dataclasses.replace(stale, signature=b"x")
+    with pytest.raises(SignatureMismatchError):
+        card.with_approval([yes, broken], [KEY.public], NOW)
+    for wrong in ([], [yes] * 101, [yes, None], {yes}):
+        with pytest.raises(ConfigurationError):
+            card.with_approval(wrong, [KEY.public], NOW)  # type: ignore[arg-type]
+
+
+def test_an_environment(card: ModelCard) -> None:
+    """A decision that names an environment holds only there; one that names none anywhere."""
+    staging = approve(card, KEY, approver="Ann", now=NOW, environment="staging")
+    anywhere = approve(card, KEY, approver="Ann", now=NOW)
+    approved = card.with_approval(staging, [KEY.public], NOW, environment="staging")
+    assert approved.approved
+    assert cast("Any", approved.to_dict())["deployment_approval"]["environment"] == "staging"
+    for asked in (None, "production"):
+        with pytest.raises(UntrustedSignerError, match="environment"):
+            card.with_approval(staging, [KEY.public], NOW, environment=asked)
+        assert card.with_approval(anywhere, [KEY.public], NOW, environment=asked).approved
+    with pytest.raises(ConfigurationError):
+        card.with_approval(anywhere, [KEY.public], NOW, environment="")
+    with pytest.raises(ConfigurationError):
+        approve(card, KEY, approver="Ann", now=NOW, environment="a\nb")
+
+
+def test_the_label_of_the_key(card: ModelCard) -> None:
+    """What the verifier calls a key comes before what its holder says to be called."""
+    approval = approve(card, KEY, approver="The board", now=NOW)
+    trusted = [TrustedKey(KEY.public, label="Ann's laptop")]
+    told = cast("Any", card.with_approval(approval, trusted, NOW).to_dict())["deployment_approval"]
+    assert told["key_label"] == "Ann's laptop"
+    assert list(told).index("key_label") < list(told).index("approver")

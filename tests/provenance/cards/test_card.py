@@ -4,25 +4,31 @@ import hashlib
 import json
 import os
 import pickle
+from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from modelsec.errors import (
+    BundleFormatError,
     ConfigurationError,
     DigestMismatchError,
     MalformedArtifactError,
     UnsafeArtifactError,
     UnsafeTreeError,
+    VerificationError,
 )
 from modelsec.provenance import examination as examining
 from modelsec.provenance.cards.canonical_json import canonical
 from modelsec.provenance.cards.card import ModelCard, make_card
 from modelsec.provenance.cards.card_document import read_card
 from modelsec.provenance.cards.card_info import CardInfo
+from modelsec.provenance.cards.comparison import compare_with_model
 from modelsec.provenance.examination import examine_model
 from modelsec.scanning import Limits, Verdict
 from modelsec.signing import PrivateKey, TrustedKeys, Verifier, sign
@@ -503,7 +509,7 @@ def test_no_time(now: object) -> None:
 
 def test_time_beyond_the_calendar() -> None:
     """A time that UTC has no date for is refused by type."""
-    with pytest.raises(ConfigurationError, match="calendar"):
+    with pytest.raises(ConfigurationError, match=r"calendar|years 1 to 9999"):
         make_card(LESSON, now=dt.datetime.max.replace(tzinfo=dt.timezone(-dt.timedelta(hours=5))))
 
 
@@ -590,11 +596,195 @@ def test_what_is_no_json() -> None:
             canonical(value)
 
 
-def test_a_forged_document() -> None:
-    """Words like ``"true"`` pass no check, and a decision in the file counts for nothing."""
+def reviewed(**change: object) -> dict[str, object]:
+    review = cast("dict[str, object]", make_card(LESSON, now=NOW).to_dict()["security_review"])
+    return {"security_review": review | change}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"security_review": {"hash_verified": "true", "format_safe": 1}},
+        reviewed(hash_verified="true"),
+        reviewed(hash_verified=True),
+        reviewed(format_safe=True),
+        reviewed(format_safe=0),
+        reviewed(more=1),
+        {"security_review": []},
+        {"receipts": {}},
+        {"receipts": [{}]},
+        {"receipts": [{"check": "signature", "tree_digest": "00" * 32}]},
+        {"details": {"name": "other"}},
+        {"details": {"unheard-of": 1}},
+        {"model_name": "\u202e"},
+        {"model_name": None},
+        {"sha256_of": "file"},
+        {"sha256_computed": "00" * 32},
+        {"sha256": "00" * 32},
+        {"more": 1},
+    ],
+    ids=str,
+)
+def test_a_forged_document(change: dict[str, object]) -> None:
+    """Words without receipts, odd types and unknown keys are no card."""
+    content = make_card(LESSON, now=NOW).to_dict() | change
+    with pytest.raises(ConfigurationError, match="no card"):
+        read_card(json.dumps(content).encode())
+
+
+def test_a_claimed_decision() -> None:
+    """A decision in the file counts for nothing, and that it was there is known."""
     content = make_card(LESSON, now=NOW).to_dict()
-    content["security_review"] = {"hash_verified": "true", "format_safe": 1}
+    assert not read_card(json.dumps(content).encode()).claimed_approval
     content["deployment_approval"] = {"approved": True}
     document = read_card(json.dumps(content).encode())
-    assert not document.checks_passed
+    assert document.claimed_approval
+    assert not document.approved
     assert "deployment_approval" not in document.content
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"check": "scan", "digest": "00" * 32},
+        {"check": "scan", "safe": "yes"},
+        {"check": "scan", "safe": False},
+        {"check": "hash", "kind": "tree"},
+        {"check": "hash", "kind": "pipe"},
+        {"check": "hash", "digest": "00" * 32},
+        {"check": "hash", "tree_digest": "00" * 32},
+        {"check": "hash", "check_": "magic"},
+        {"check": "signature", "signatories": []},
+        {"check": "signature", "signatories": [{"method": "digest"}]},
+        {"check": "signature", "signatories": [{"method": "key"}], "tree_digest": 3},
+    ],
+    ids=str,
+)
+def test_receipts_that_do_not_fit(tmp_path: Path, change: dict[str, object]) -> None:
+    """Receipts are of one model, and say what the card says."""
+    path = weights(tmp_path / "model.safetensors")
+    info = {**LESSON, "hash": digest_of(path)}
+    card = make_card(info, now=NOW, path=path, verification=verified(path))
+    content = cast("Any", card.to_dict())
+    assert read_card(json.dumps(content).encode()).checks_passed
+    receipt = next(one for one in content["receipts"] if one["check"] == change["check"])
+    receipt |= {key.rstrip("_"): value for key, value in change.items()}
+    with pytest.raises(ConfigurationError, match="no card"):
+        read_card(json.dumps(content).encode())
+
+
+def test_when_checks_passed(tmp_path: Path) -> None:
+    """A safe scan, and a claimed hash or a signature; a failed claim outweighs a signature."""
+    path = weights(tmp_path / "model.safetensors")
+    unclaimed = {key: value for key, value in LESSON.items() if key != "hash"}
+    claimed = {**LESSON, "hash": digest_of(path)}
+    receipt = verified(path)
+    pinned = verified(path, signatories=(Signatory("digest", "ab" * 32, "sha256"),))
+    for info, scanned, verification, passed in (
+        (claimed, True, None, True),
+        (claimed, False, None, False),
+        (unclaimed, True, None, False),
+        (unclaimed, True, receipt, True),
+        (unclaimed, False, receipt, False),
+        (unclaimed, True, pinned, False),
+        (LESSON, True, receipt, False),
+    ):
+        card = make_card(info, now=NOW, path=path, scan=scanned, verification=verification)
+        document = read_card(json.dumps(card.to_dict()).encode())
+        assert card.checks_passed is document.checks_passed is passed
+        assert document.info == card.info
+
+
+@pytest.mark.parametrize(
+    "release",
+    [Release("other"), Release("sentiment", version="9.9")],
+    ids=["name", "version"],
+)
+def test_a_signature_for_another_release(tmp_path: Path, release: Release) -> None:
+    """The receipt's release is that of the card."""
+    path = weights(tmp_path / "model.safetensors")
+    with pytest.raises(VerificationError, match="the signature is for"):
+        make_card(LESSON, now=NOW, path=path, verification=verified(path, release=release))
+
+
+def test_bundles_inside_the_model(tmp_path: Path) -> None:
+    """What is left out is a bundle, and the card lists it with its digest."""
+    folder = folder_of_weights(tmp_path / "model")
+    sign(folder, PrivateKey.generate(), signature=folder / "model.sig")
+    bundles = [folder / "model.sig", tmp_path / "none.sig"]
+    card = make_card(LESSON, now=NOW, path=folder, bundles=bundles)
+    left_out = receipts(card)["hash"]["left_out"]
+    assert left_out == [{"name": "model.sig", "sha256": digest_of(folder / "model.sig")}]
+    for content in (b"{}", b"", HOSTILE):
+        (folder / "model.sig").write_bytes(content)
+        with pytest.raises(BundleFormatError, match=r"model\.sig"):
+            make_card(LESSON, now=NOW, path=folder, bundles=bundles)
+
+
+@pytest.mark.parametrize(
+    ("given_value", "kept"),
+    [
+        (np.float64(0.5), 0.5),
+        (np.float32(0.5), 0.5),
+        (np.int64(3), 3),
+        (np.uint8(3), 3),
+        (Fraction(1, 2), 0.5),
+    ],
+)
+def test_numbers_of_others(given_value: object, kept: float) -> None:
+    """What numpy returns becomes Python's own number."""
+    metric = CardInfo.read({**LESSON, "metrics": {"a": given_value}}).metrics["a"].value
+    assert metric == kept
+    assert type(metric) is type(kept)
+
+
+@pytest.mark.parametrize(
+    "value", [np.bool_(1), np.nan, np.ones(1), Fraction(10**400), 1j, Decimal(1)], ids=str
+)
+def test_no_numbers(value: object) -> None:
+    """Truth values, arrays, and what is too large are none."""
+    with pytest.raises(ConfigurationError):
+        CardInfo.read({**LESSON, "metrics": {"a": value}})
+
+
+def test_text_that_shows_as_another() -> None:
+    """Text is kept as the text that it is."""
+
+    class Better(str):
+        __slots__ = ()
+
+        def __str__(self) -> str:
+            return "better"
+
+    info = CardInfo.read({**LESSON, "name": Better("worse"), "metrics": {"a": Better("b")}})
+    assert f"{info.name} {info.metrics['a'].value}" == "worse b"
+    assert type(info.name) is type(info.metrics["a"].value) is str
+
+
+def test_odd_names_in_a_folder(tmp_path: Path) -> None:
+    """Both walks call a file the same, whatever its name; what is git's is not scanned by name."""
+    folder = folder_of_weights(tmp_path / "model")
+    for name in ("ü模型.txt", "x" * 250, "a b", "'", '"', "a:b"):
+        (folder / name).write_text(name)
+    long = folder / ("d" * 200) / ("e" * 200)
+    long.mkdir(parents=True)
+    for name in ("one", "two"):
+        (long / name).write_text(name)
+    (folder / "sub" / ".git").mkdir()
+    (folder / "sub" / ".git" / "HEAD").write_text("ref: refs/heads/main")
+    assert len(examine_model(folder).manifest.names) == 12
+    assert examine_model(folder, limits=Limits(members=3)).report is not None
+
+
+def test_comparing_a_card_with_a_model(tmp_path: Path) -> None:
+    """A card that was read is about one model, of one kind."""
+    folder = folder_of_weights(tmp_path / "model")
+    card = make_card(LESSON, now=NOW, path=folder)
+    document = read_card(json.dumps(card.to_dict()).encode())
+    assert compare_with_model(document, folder).digest == document.model_digest
+    assert compare_with_model(document, folder, scanned=False).report is None
+    (folder / "config.json").write_text("{}")
+    with pytest.raises(DigestMismatchError, match="is not the model of this card"):
+        compare_with_model(document, folder)
+    with pytest.raises(ConfigurationError):
+        compare_with_model(document, tmp_path / "missing")

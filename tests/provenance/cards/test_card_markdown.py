@@ -1,6 +1,7 @@
+import json
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import yaml
@@ -13,13 +14,23 @@ from modelsec.errors import ConfigurationError
 from modelsec.provenance.cards.annex_iv import annex_iv_outline
 from modelsec.provenance.cards.approval import approve
 from modelsec.provenance.cards.card import make_card
+from modelsec.provenance.cards.card_document import read_card
 from modelsec.provenance.cards.card_info import CardInfo
 from modelsec.provenance.cards.card_markdown import card_to_markdown
 from modelsec.provenance.cards.markdown_text import inline, paragraphs, table
+from modelsec.provenance.cards.ml_bom import card_to_ml_bom
 from modelsec.provenance.cards.readme_check import card_problems
 from modelsec.provenance.integrity import file_digest
 from modelsec.signing import PrivateKey, TrustedKeys, Verifier, sign
-from tests.provenance.cards.samples import FULL, HOSTILE_LINES, INFOS, LESSON, NOW, weights
+from tests.provenance.cards.samples import (
+    FULL,
+    HOSTILE_LINES,
+    INFOS,
+    LESSON,
+    NOW,
+    folder_of_weights,
+    weights,
+)
 
 MARKDOWN = MarkdownIt("commonmark").enable("table")
 MARKUP = {"html_block", "html_inline", "link_open", "image", "code_inline", "fence", "em_open"}
@@ -131,7 +142,8 @@ def test_a_signed_model(tmp_path: Path) -> None:
     key = PrivateKey.generate()
     sign(path, key, signature=tmp_path / "sig")
     receipt = Verifier(TrustedKeys([key.public]), clock=lambda: NOW).verify(path, tmp_path / "sig")
-    card = make_card(LESSON, now=NOW, path=path, verification=receipt)
+    info = {**LESSON, "hash": file_digest(path)}
+    card = make_card(info, now=NOW, path=path, verification=receipt)
     seen = shown_text(parts(card_to_markdown(card))[1])
     assert f"key {key.key_id}, over {receipt.tree_digest}" in seen
     assert annex_iv_outline(card).headings[1].checked == ("scan", "signature")
@@ -287,3 +299,30 @@ def test_without_packaging(monkeypatch: pytest.MonkeyPatch) -> None:
     make_card(LESSON, now=NOW)
     with pytest.raises(ConfigurationError, match=r"modelsec\[card\]"):
         make_card({**LESSON, "license": "mit"}, now=NOW)
+
+
+def test_a_card_that_was_read(tmp_path: Path) -> None:
+    """Its README, bill and outline are those of the card that was made."""
+    path = weights(tmp_path / "model.safetensors")
+    # A card that was read has the keys of its tables in order.
+    ordered = dict(sorted(cast("dict[str, object]", FULL["hyperparameters"]).items()))
+    info = {**FULL, "hash": file_digest(path), "hyperparameters": ordered}
+    card = make_card(info, now=NOW, path=path)
+    key = PrivateKey.generate()
+    approval = approve(card, key, approver="Ann", now=NOW)
+    made = card.with_approval(approval, [key.public], NOW)
+    document = read_card(json.dumps(card.to_dict()).encode())
+    read = document.with_approval(approval, [key.public], NOW)
+    assert read.approved
+    assert read.to_dict() == made.to_dict()
+    assert card_to_markdown(read) == card_to_markdown(made)
+    assert card_to_ml_bom(read) == card_to_ml_bom(made)
+    assert annex_iv_outline(read) == annex_iv_outline(made)
+
+
+def test_the_digest_of_a_folder(tmp_path: Path) -> None:
+    """It is called a tree digest."""
+    folder = folder_of_weights(tmp_path / "model")
+    seen = shown_text(card_to_markdown(make_card(LESSON, now=NOW, path=folder)))
+    assert "Tree digest (claimed)" in seen
+    assert "SHA-256 (claimed)" not in seen

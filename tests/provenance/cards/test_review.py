@@ -1,4 +1,4 @@
-"""Attacks on cards and approvals: those that are repelled, and, marked so, those that are not."""
+"""Attacks on cards and approvals, each of which is repelled."""
 
 import dataclasses
 import datetime as dt
@@ -77,9 +77,6 @@ def receipt(card: ModelCard, **change: Any) -> Verification:
         files=("model.safetensors",),
     )
     return dataclasses.replace(made, **change)
-
-
-# What is repelled.
 
 
 def test_no_signature_means_two_things(card: ModelCard) -> None:
@@ -168,10 +165,6 @@ def test_nests_and_circles() -> None:
         )
 
 
-# What is not: each line of these is a fault to mend.
-
-
-@pytest.mark.xfail(strict=True, reason="PyYAML's constructors raise more than ValueError")
 @pytest.mark.parametrize(
     "value", ["!!bool x", "!!timestamp x", "!!int ''", "!!float ''"], ids=lambda value: value[2:6]
 )
@@ -180,25 +173,21 @@ def test_a_tag_of_yaml_that_does_not_fit(value: str) -> None:
     assert card_problems(f"---\nlicense: {value}\n---\n")
 
 
-@pytest.mark.xfail(strict=True, reason="the last of two keys wins silently")
 def test_a_key_twice_in_front_matter() -> None:
     """What readers of YAML disagree about is a problem."""
     assert card_problems("---\nlicense: nonsense\nlicense: mit\n---\n")
 
 
-@pytest.mark.xfail(strict=True, reason="any line that starts with --- is taken for the end")
 def test_front_matter_that_goes_on() -> None:
     """The front matter ends at a line that is --- and nothing else, as for a hub."""
     assert card_problems("---\nlicense: mit\n---x: 1\nlicense: nonsense\n---\ntext\n")
 
 
-@pytest.mark.xfail(strict=True, reason="empty front matter is written as two fences")
 def test_no_front_matter() -> None:
     """Fences without a line between are no metadata: a hub's client does not find any."""
     assert not card_to_markdown(make_card(LESSON, now=NOW)).startswith("---\n---\n")
 
 
-@pytest.mark.xfail(strict=True, reason="PyYAML quotes only what YAML 1.1 takes for a number")
 def test_types_of_yaml_1_2() -> None:
     """Readers of YAML 1.2 (a hub's) read every tag as text too."""
     readme = card_to_markdown(make_card({**LESSON, "tags": ["1e3", "0o17"]}, now=NOW))
@@ -206,7 +195,6 @@ def test_types_of_yaml_1_2() -> None:
     assert "\n- 0o17\n" not in readme
 
 
-@pytest.mark.xfail(strict=True, reason="a subclass of float reaches the YAML emitter as it is")
 def test_a_metric_of_numpy() -> None:
     """What scikit-learn returns as an accuracy can be written as a README."""
     metric = {"value": np.float64(0.5), "dataset": "example/films"}
@@ -214,7 +202,6 @@ def test_a_metric_of_numpy() -> None:
     assert "value: 0.5" in card_to_markdown(card)
 
 
-@pytest.mark.xfail(strict=True, reason="numbers are kept as the object that was given")
 def test_a_number_that_shows_as_another() -> None:
     """The bill of materials shows the number whose digest is approved."""
 
@@ -227,7 +214,6 @@ def test_a_number_that_shows_as_another() -> None:
     assert "0.999" not in ml_bom_json(card_to_ml_bom(card))
 
 
-@pytest.mark.xfail(strict=True, reason="bundles may be any file; a card does not tell what it left")
 def test_a_pickle_that_is_called_a_signature(tmp_path: Path) -> None:
     """A file that was neither hashed nor scanned makes no card that is silent about it."""
     folder = folder_of_weights(tmp_path / "model")
@@ -253,7 +239,6 @@ def preimage(folder: Path) -> bytes:
     return b"".join(parts)
 
 
-@pytest.mark.xfail(strict=True, reason="--model compares digests, not what they are digests of")
 def test_a_file_for_a_folder(tmp_path: Path) -> None:
     """A file that hashes to the tree digest of a folder is not the model of its card."""
     folder = folder_of_weights(tmp_path / "model")
@@ -269,7 +254,6 @@ def test_a_file_for_a_folder(tmp_path: Path) -> None:
     assert main(command) != 0
 
 
-@pytest.mark.xfail(strict=True, reason="the words of a document are believed without its receipts")
 def test_a_card_that_was_written_by_hand() -> None:
     """A document without a receipt of a check did not pass it."""
     content = {
@@ -281,28 +265,35 @@ def test_a_card_that_was_written_by_hand() -> None:
         approve(read_card(json.dumps(content).encode()), KEY, approver="Ann", now=NOW)
 
 
-@pytest.mark.xfail(strict=True, reason="the digest of a document is a field, its content is open")
 def test_a_document_that_is_edited_in_memory(card: ModelCard) -> None:
-    """An approval is over what the document says now."""
+    """What a document says cannot be changed: an edit is lost, or makes another document."""
     document = read_card(json.dumps(card.to_dict()).encode())
     approval = approve(document, KEY, approver="Ann", now=NOW)
     document.content["version"] = "9"
+    cast("Any", document.content["security_review"])["format_safe"] = False
+    assert document.content["version"] == "1.2.0"
+    assert document.checks_passed
+    edited = read_card(json.dumps(document.content | {"version": "9"}).encode())
     with pytest.raises(DigestMismatchError):
-        verify_approval(document, approval, [KEY.public], NOW)
+        verify_approval(edited, approval, [KEY.public], NOW)
+    with pytest.raises(ConfigurationError, match="canonical"):
+        dataclasses.replace(document, text=json.dumps(document.content, indent=1).encode())
 
 
-@pytest.mark.xfail(strict=True, reason="Approved holds no signature, so anybody can make one")
 def test_a_decision_without_a_signature(card: ModelCard) -> None:
-    """``approved`` is computed from a signature, not from a field."""
+    """``approved`` is computed from a signature: no field says it, and none can be put in."""
     statement = Statement(card.digest, "approve", "Ann", NOW, "0" * 64)
-    try:
-        forged = dataclasses.replace(card, approval=Approved(statement, "0" * 64, NOW))
-    except (ModelSecError, TypeError):
-        return
-    assert not forged.approved
+    with pytest.raises((ModelSecError, TypeError)):
+        Approved(statement, "0" * 64, NOW)  # type: ignore[arg-type]
+    approval = approve(card, KEY, approver="Ann", now=NOW)
+    with pytest.raises(SignatureMismatchError):
+        Approved(dataclasses.replace(approval, payload=approval.payload[:-1]), KEY.public, NOW)
+    with pytest.raises(SignatureMismatchError):
+        Approved(approval, PrivateKey.generate().public, NOW)
+    with pytest.raises(ValueError, match="init=False"):
+        dataclasses.replace(Approved(approval, KEY.public, NOW), statement=statement)
 
 
-@pytest.mark.xfail(strict=True, reason="a check counts as made, whatever came of it")
 def test_a_failed_check_under_annex_iv(model: Path) -> None:
     """A hash that is another does not speak for the model."""
     card = make_card({**LESSON, "hash": "00" * 32}, now=NOW, path=model)
@@ -310,7 +301,6 @@ def test_a_failed_check_under_annex_iv(model: Path) -> None:
     assert "hash" not in annex_iv_outline(card).headings[0].checked
 
 
-@pytest.mark.xfail(strict=True, reason="description and most sections carry no word whose they are")
 def test_the_makers_words_are_marked() -> None:
     """Before the first words of the maker stands whose words they are."""
     readme = card_to_markdown(
@@ -319,7 +309,6 @@ def test_the_makers_words_are_marked() -> None:
     assert "Said by" in readme.partition("Scanned, safe, approved")[0]
 
 
-@pytest.mark.xfail(strict=True, reason="the table names the first signatory, whoever that is")
 def test_a_pinned_digest_is_not_shown_as_the_signer(card: ModelCard, model: Path) -> None:
     """Where a digest was pinned and a key signed, the key is shown."""
     both = (Signatory("digest", "0" * 64, "sha256"), Signatory("key", "1" * 64, "ecdsa"))
@@ -328,9 +317,6 @@ def test_a_pinned_digest_is_not_shown_as_the_signer(card: ModelCard, model: Path
     assert "1" * 64 in next(row for row in rows if row.startswith("| signature verified"))
 
 
-@pytest.mark.xfail(
-    strict=True, reason="the time of a receipt is not compared with that of the card"
-)
 @pytest.mark.parametrize(
     "change",
     [{"verified_at": NOW + 30 * DAY}, {"release": Release("m", not_after=NOW - DAY)}],
@@ -342,7 +328,6 @@ def test_a_receipt_of_another_time(card: ModelCard, model: Path, change: dict[st
         make_card(LESSON, now=NOW, path=model, verification=receipt(card, **change))
 
 
-@pytest.mark.xfail(strict=True, reason="Path.is_dir raises OSError for what is too long a name")
 @pytest.mark.parametrize(
     "look",
     [
@@ -377,7 +362,6 @@ WRONG: dict[str, Callable[[ModelCard, Path], object]] = {
 }
 
 
-@pytest.mark.xfail(strict=True, reason="foreign exceptions for wrong types of public parameters")
 @pytest.mark.parametrize("name", WRONG)
 def test_wrong_types(name: str, card: ModelCard, model: Path) -> None:
     """Wrong types from the caller are a ConfigurationError."""
@@ -385,7 +369,6 @@ def test_wrong_types(name: str, card: ModelCard, model: Path) -> None:
         WRONG[name](card, model)
 
 
-@pytest.mark.xfail(strict=True, reason="pydantic collects a fault of each item before it counts")
 def test_a_list_without_end() -> None:
     """What is too long is refused before it is read to its end."""
     drawn = 0
@@ -400,7 +383,6 @@ def test_a_list_without_end() -> None:
     assert drawn < 2000
 
 
-@pytest.mark.xfail(strict=True, reason="tomllib takes quadratic time for a key of many dots")
 def test_a_key_of_many_dots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Such a file never reaches the parser."""
     parsed: list[str] = []
@@ -415,7 +397,6 @@ def test_a_key_of_many_dots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert not parsed
 
 
-@pytest.mark.xfail(strict=True, reason="only control and bidirectional characters are refused")
 @pytest.mark.parametrize("name", ["a\u200bb", "a\ufeffb", "\u3164", "a\U000e0041"], ids=ascii)
 def test_what_does_not_show(name: str) -> None:
     """A line shows as what it is."""
@@ -423,20 +404,21 @@ def test_what_does_not_show(name: str) -> None:
         make_card({**LESSON, "name": name}, now=NOW)
 
 
-@pytest.mark.xfail(strict=True, reason="a card may have 20 MB and more, a reader takes 16 MiB")
-def test_a_long_card_can_be_read() -> None:
-    """Every card that can be made can be read, and so be approved."""
-    card = make_card({**LESSON, "limitations": ["x" * 20_000] * 900}, now=NOW)
-    assert read_card(json.dumps(card.to_dict()).encode()).digest == card.digest
+@pytest.mark.parametrize("text", ["x" * 20_000, "\u00e4" * 10_000, '"' * 9_000])
+def test_a_long_card_can_be_read(text: str) -> None:
+    """Every card that can be made can be read, however it is written; a longer one is not made."""
+    card = make_card({**LESSON, "limitations": [text] * 200}, now=NOW)
+    for raw in (json.dumps(card.to_dict(), indent=1), json.dumps(card.to_dict())):
+        assert read_card(raw.encode()).digest == card.digest
+    with pytest.raises(ConfigurationError, match="more than 4 MiB"):
+        make_card({**LESSON, "limitations": [text] * 900}, now=NOW)
 
 
-@pytest.mark.xfail(strict=True, reason="the start of every decimal is taken for that of a list")
 def test_numbers_can_be_read_in_the_source() -> None:
     """A README is read as text too: a number is written as a number."""
     assert "| accuracy | 0.93 |" in card_to_markdown(make_card(LESSON, now=NOW))
 
 
-@pytest.mark.xfail(strict=True, reason="the default name is the same for whoever decides")
 def test_the_second_decision_does_not_replace_the_first(card: ModelCard, tmp_path: Path) -> None:
     """A signed decision is not overwritten unless somebody says so."""
     (tmp_path / "card.json").write_text(json.dumps(card.to_dict()))
@@ -450,9 +432,6 @@ def test_the_second_decision_does_not_replace_the_first(card: ModelCard, tmp_pat
     assert (tmp_path / "card.json.approval").read_bytes() == first
 
 
-@pytest.mark.xfail(
-    strict=True, reason="what is said of the folder comes from a second walk by name"
-)
 def test_a_folder_that_is_away_during_its_walk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -481,7 +460,6 @@ def test_a_folder_that_is_away_during_its_walk(
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs procfs")
-@pytest.mark.xfail(strict=True, reason="reading ends at st_size, and nobody looks behind it")
 def test_a_size_that_is_not_true() -> None:
     """A file whose system tells another size than it has is not the empty file."""
     with pytest.raises(ModelSecError):

@@ -11,7 +11,7 @@ import blake3
 import numpy as np
 from safetensors.numpy import save
 
-from modelsec.signing.claim import Claim
+from modelsec.signing.claim import Claim, Signatures
 from modelsec.signing.manifest import Algorithm, Layout, Manifest, Resource, ordered
 from modelsec.signing.profile import STRICT, Profile
 from modelsec.signing.receipt import Release
@@ -80,7 +80,7 @@ class Claimed:
     bundles: tuple[Path, ...] = ()
     accept: Callable[[], None] = field(default=lambda: None)
 
-    def authenticate(self, path: str | Path, signature: str | Path | None = None) -> Claim:
+    def authenticate(self, path: str | Path, signature: Signatures = None) -> Claim:
         assert signature is None or isinstance(signature, str | Path)
         self.afterwards()
         return Claim(

@@ -25,9 +25,11 @@ from modelsec.provenance.loading.inspection import Siblings
 from modelsec.provenance.loading.opening import open_verified
 from modelsec.provenance.loading.verified_files import SignedFile
 from modelsec.provenance.loading.verified_model import VerifiedModel
+from modelsec.provenance.loading.verified_safetensors import load_safetensors_verified
 from modelsec.scanning import Limits, Policy
 from modelsec.signing import PrivateKey, Release, TrustedKeys, TrustStore, Verifier, sign
 from modelsec.signing.manifest import Manifest, Resource
+from modelsec.signing.pinned_digest import PinnedDigest
 from modelsec.signing.profile import OMS
 from tests.provenance.loading.claimed import KEY, NOW, Claimed, manifest_of, tensors, write_model
 
@@ -514,6 +516,60 @@ def test_with_a_real_signature(model: Path, tmp_path: Path) -> None:
         open_verified(model, Verifier(TrustedKeys([other.public])), signature=new)
     with pytest.raises(ConfigurationError):
         open_verified(model, verifier)
+
+
+def test_several_signatures(model: Path, tmp_path: Path) -> None:
+    """Two signers have to agree, and both bundles are given; one is not enough."""
+    keys = [PrivateKey.generate() for _ in range(2)]
+    bundles = [tmp_path / "1.sig", tmp_path / "2.sig"]
+    for key, bundle in zip(keys, bundles, strict=True):
+        sign(model, key, signature=bundle)
+    verifier = Verifier(TrustedKeys([key.public for key in keys]), threshold=2)
+    with open_verified(model, verifier, signature=bundles) as verified:
+        verified.buffer("config.json")
+        assert {who.key_id for who in verified.receipt.signatories} == {k.key_id for k in keys}
+    with pytest.raises(UntrustedSignerError):
+        open_verified(model, verifier, signature=bundles[:1])
+
+
+def test_what_is_no_verifier(model: Path) -> None:
+    """A trust, a class, a list or a stranger is told what is missing."""
+    trust: Any = TrustedKeys([PrivateKey.generate().public])
+    for opener in (open_verified, load_safetensors_verified):
+        with pytest.raises(ConfigurationError, match=r"wrap it: Verifier\(TrustedKeys\(\.\.\.\)\)"):
+            opener(model, trust)
+        for wrong in (Verifier, TrustedKeys, PinnedDigest, [trust], None, "key"):
+            stranger: Any = wrong
+            with pytest.raises(ConfigurationError, match="give a Verifier"):
+                opener(model, stranger)
+
+    class Odd:
+        def authenticate(self) -> None:
+            pass
+
+    class Silent:
+        def authenticate(self, path: Path, signature: object = None) -> None:
+            del path, signature
+
+    odd: Any = Odd()
+    silent: Any = Silent()
+    with pytest.raises(ConfigurationError, match="takes a path"):
+        open_verified(model, odd)
+    with pytest.raises(ConfigurationError, match="no Claim"):
+        open_verified(model, silent)
+
+
+def test_receipts_say_what_was_not_scanned(tmp_path: Path) -> None:
+    """A file that was refused, and one that only another's scan asked for, are both named."""
+    files = {"a.safetensors": WEIGHTS, "model.bin": EVIL}
+    path = write_model(tmp_path / "model", files)
+    with opened(path, files) as verified:
+        with pytest.raises(UnsafeArtifactError):
+            verified.buffer("model.bin")
+        assert verified._beside("a.safetensors") == WEIGHTS
+        gaps = verified.receipt.unchecked
+    assert any("refused: 'model.bin'" in gap for gap in gaps)
+    assert any("not scanned by themselves: 'a.safetensors'" in gap for gap in gaps)
 
 
 def test_a_release_that_became_stale_meanwhile(model: Path, tmp_path: Path) -> None:

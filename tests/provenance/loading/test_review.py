@@ -34,14 +34,12 @@ def descriptors() -> int:
     return len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - names
 
 
-@pytest.mark.xfail(strict=True, reason="to_dict says verified although no byte was read")
 def test_a_receipt_of_nothing_does_not_say_verified(model: Path) -> None:
     """Before the first file is read, nothing of the model was compared with anything."""
     with opened(model) as loaded:
         assert loaded.verification().to_dict()["verified"] is not True
 
 
-@pytest.mark.xfail(strict=True, reason="the view's owner is a writable map that others share")
 def test_the_memory_of_a_view_cannot_be_written(model: Path) -> None:
     """What one reader does to a buffer must not reach the next, whose bytes are not hashed."""
     with opened(model) as loaded:
@@ -54,7 +52,6 @@ def test_the_memory_of_a_view_cannot_be_written(model: Path) -> None:
         assert bytes(loaded.buffer("config.json")) == FILES["config.json"]
 
 
-@pytest.mark.xfail(strict=True, reason="np.ndarray takes the map behind the view for its base")
 def test_arrays_cannot_be_made_writable(model: Path) -> None:
     """Read-only stays read-only: the memory is shared with readers that do not hash again."""
     with opened(model) as loaded:

@@ -270,11 +270,11 @@ def test_ignore_unsigned_with_ignored_paths(bench: Bench) -> None:
 
 
 def test_model_that_is_not_there(bench: Bench) -> None:
-    """8.4(6): there is nothing to list; the exit code is that of a refusal."""
+    """8.4(6): there is nothing to list; the exit code is that of wrong usage."""
     bench.forge()
-    assert bench.verify(model=bench.folder / "nowhere") == 1
-    assert bench.verify(bundle=bench.folder / "nowhere") == 1
-    assert bench.sign(model=bench.folder / "nowhere", bundle=bench.folder / "new.sig") == 1
+    assert bench.verify(model=bench.folder / "nowhere") == 2
+    assert bench.verify(bundle=bench.folder / "nowhere") == 2
+    assert bench.sign(model=bench.folder / "nowhere", bundle=bench.folder / "new.sig") == 2
     assert not (bench.folder / "new.sig").exists()
 
 

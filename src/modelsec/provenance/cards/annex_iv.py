@@ -7,10 +7,9 @@ to start from, and where there is nothing.
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from modelsec.provenance.cards.card import ModelCard
+from modelsec.provenance.cards.card_view import CardView, ShownCard, view_of
+from modelsec.provenance.cards.markdown_text import inline
 
 NOTE = "A card maps onto Annex IV; it is not an Annex IV file."
 
@@ -122,14 +121,16 @@ class Outlined:
         heading: which.
         present: fields that say something, on their maker's word.
         missing: fields that say nothing.
-        checked: receipts that the card holds.
-        unchecked: receipts that it could hold.
+        checked: checks that were made and passed.
+        failed: checks that were made and did not pass.
+        unchecked: checks that could have been made.
     """
 
     heading: Heading
     present: tuple[str, ...]
     missing: tuple[str, ...]
     checked: tuple[str, ...]
+    failed: tuple[str, ...]
     unchecked: tuple[str, ...]
 
     def to_dict(self) -> dict[str, object]:
@@ -140,6 +141,7 @@ class Outlined:
             "present": list(self.present),
             "missing": list(self.missing),
             "checked": list(self.checked),
+            "failed": list(self.failed),
             "unchecked": list(self.unchecked),
             "beyond_a_card": self.heading.beyond,
         }
@@ -147,50 +149,76 @@ class Outlined:
 
 @dataclass(frozen=True, slots=True)
 class Outline:
-    """A card under the nine headings; no statement about conformity."""
+    """A card under the nine headings; no statement about conformity.
+
+    Attributes:
+        headings: all nine.
+        model: name and version, as its maker says.
+        card: digest of the card.
+        note: what this is not.
+    """
 
     headings: tuple[Outlined, ...]
+    model: str
+    card: str
     note: str = NOTE
 
     def to_dict(self) -> dict[str, object]:
         """Return the outline as JSON-ready values."""
-        return {"note": self.note, "headings": [line.to_dict() for line in self.headings]}
+        return {
+            "note": self.note,
+            "model": self.model,
+            "card_digest": self.card,
+            "headings": [line.to_dict() for line in self.headings],
+        }
 
     def to_markdown(self) -> str:
-        """Return the outline as a Markdown table; it holds names of fields, no content of them."""
+        """Return the outline as a Markdown table of names of fields, without their content."""
         rows = [
             f"| {line.heading.number} | {line.heading.title} | {_cell(line.present)} "
-            f"| {_cell(line.missing)} | {_cell(line.checked)} | {line.heading.beyond} |"
+            f"| {_cell(line.missing)} | {_cell(line.checked)} | {_cell(line.failed)} "
+            f"| {line.heading.beyond} |"
             for line in self.headings
         ]
         head = (
-            "| | Annex IV | said | not said | checked | beyond a card |\n|---|---|---|---|---|---|"
+            "| | Annex IV | said | not said | checked | failed | beyond a card |\n"
+            "|---|---|---|---|---|---|---|"
         )
-        return "\n".join([NOTE, "", head, *rows, ""])
+        about = f"Model: {inline(self.model)}. Card: `{self.card}`."
+        return "\n".join([NOTE, "", about, "", head, *rows, ""])
 
 
-def annex_iv_outline(card: "ModelCard") -> Outline:
-    """Say under each heading of Annex IV what a card says, and what it does not."""
-    held = set()
-    if card.examination is not None:
-        held.add("hash")
-        if card.examination.report is not None:
-            held.add("scan")
-    if card.signed:
-        held.add("signature")
-    said = {name for name in type(card.info).model_fields if _says(getattr(card.info, name))}
-    return Outline(
-        tuple(
-            Outlined(
-                heading=heading,
-                present=tuple(name for name in heading.fields if name in said),
-                missing=tuple(name for name in heading.fields if name not in said),
-                checked=tuple(name for name in heading.receipts if name in held),
-                unchecked=tuple(name for name in heading.receipts if name not in held),
-            )
-            for heading in HEADINGS
+def annex_iv_outline(card: ShownCard) -> Outline:
+    """Say under each heading of Annex IV what a card says, and what it does not.
+
+    Raises:
+        ConfigurationError: it is no card.
+    """
+    view = view_of(card)
+    info = view.info
+    results = _results(view)
+    said = {name for name in type(info).model_fields if _says(getattr(info, name))}
+    lines = tuple(
+        Outlined(
+            heading=heading,
+            present=tuple(name for name in heading.fields if name in said),
+            missing=tuple(name for name in heading.fields if name not in said),
+            checked=tuple(name for name in heading.receipts if results[name] is True),
+            failed=tuple(name for name in heading.receipts if results[name] is False),
+            unchecked=tuple(name for name in heading.receipts if results[name] is None),
         )
+        for heading in HEADINGS
     )
+    return Outline(lines, f"{info.name} {info.version}", view.digest)
+
+
+def _results(view: CardView) -> dict[str, object]:
+    """Return for each check whether it passed; None if it was not made, or says nothing."""
+    return {
+        "hash": view.review["hash_verified"],
+        "scan": view.review["format_safe"],
+        "signature": True if view.receipt("signature") else None,
+    }
 
 
 def _says(value: object) -> bool:

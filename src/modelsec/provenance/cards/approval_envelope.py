@@ -5,16 +5,17 @@ taken for an approval.
 """
 
 import base64
-import binascii
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Literal, cast
 
 from modelsec.errors import BundleFormatError, ConfigurationError, shown
 from modelsec.provenance.cards.canonical_json import canonical
-from modelsec.signing.receipt import rfc3339
+from modelsec.signing.bundles.bundle import decoded
+from modelsec.signing.bundles.members import as_object, list_of_objects, only_keys, text_in
+from modelsec.signing.moments import parse_rfc3339, rfc3339
+from modelsec.signing.trees.names import hidden_fault
 
 PAYLOAD_TYPE = "application/vnd.modelsec.card-approval.v1+json"
 """Signed together with the payload: the signature can mean nothing else."""
@@ -23,10 +24,9 @@ Decision = Literal["approve", "reject"]
 
 _LIMIT = 1 << 18  # bytes of an approval file
 _LONGEST = 2000
-_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
 _KEYS = (
     *("card", "decision", "approver", "decided_at", "key_id"),
-    *("conditions", "despite", "not_after"),
+    *("conditions", "despite", "environment", "not_after"),
 )
 
 
@@ -43,6 +43,7 @@ class Statement:
         conditions: under which the model may be deployed.
         despite: why it is approved although a check in the card failed or was not made.
         not_after: the decision must not be used later than this.
+        environment: the only one that the decision is about, e.g. ``staging``; None: any.
     """
 
     card: str
@@ -53,6 +54,7 @@ class Statement:
     conditions: str | None = None
     despite: str | None = None
     not_after: datetime | None = None
+    environment: str | None = None
 
     def to_dict(self) -> dict[str, object]:
         """Return the statement as JSON-ready values: all keys, always."""
@@ -64,6 +66,7 @@ class Statement:
             "key_id": self.key_id,
             "conditions": self.conditions,
             "despite": self.despite,
+            "environment": self.environment,
             "not_after": None if self.not_after is None else rfc3339(self.not_after),
         }
 
@@ -76,11 +79,21 @@ class Approval:
         payload: the statement, as it was signed.
         signature: over its pre-authentication encoding (DSSE v1, protocol).
         key_id: which key to try; a hint, trusted for nothing.
+
+    Raises:
+        ConfigurationError: a part is of the wrong type.
     """
 
     payload: bytes
     signature: bytes
     key_id: str
+
+    def __post_init__(self) -> None:
+        for part, kind in ((self.payload, bytes), (self.signature, bytes), (self.key_id, str)):
+            if not isinstance(part, kind):
+                raise ConfigurationError(
+                    f"an approval holds bytes, bytes and a key id, not {shown(part)}"
+                )
 
     def to_json(self) -> str:
         """Return the DSSE envelope."""
@@ -100,21 +113,28 @@ class Approval:
         Raises:
             BundleFormatError: it is something else.
         """
-        envelope = _read(raw.encode(errors="replace") if isinstance(raw, str) else raw)
-        fields = _exactly(envelope, ("payloadType", "payload", "signatures"), "an approval")
-        if fields["payloadType"] != PAYLOAD_TYPE:
+        if not isinstance(raw, bytes | str):
+            raise ConfigurationError(f"an approval is read from bytes or text, not {shown(raw)}")
+        envelope = _object(raw.encode(errors="replace") if isinstance(raw, str) else raw, "it")
+        where = "an approval"
+        only_keys(envelope, required=("payloadType", "payload", "signatures"), where=where)
+        if envelope["payloadType"] != PAYLOAD_TYPE:
             raise BundleFormatError(
-                f"the payload type is {shown(fields['payloadType'])}, not {PAYLOAD_TYPE}: this is "
-                "no approval"
+                f"the payload type is {shown(envelope['payloadType'])}, not {PAYLOAD_TYPE}: this "
+                "is no approval"
             )
-        signatures = fields["signatures"]
-        if not isinstance(signatures, list) or len(signatures) != 1:
+        signatures = list_of_objects(envelope["signatures"], "signatures")
+        if len(signatures) != 1:
             raise BundleFormatError("an approval has exactly one signature")
-        signed = _exactly(signatures[0], ("keyid", "sig"), "a signature")
-        key_id = signed["keyid"]
+        only_keys(signatures[0], required=("keyid", "sig"), where="a signature")
+        key_id = signatures[0]["keyid"]
         if not isinstance(key_id, str) or not re.fullmatch(r"[0-9a-f]{64}", key_id):
             raise BundleFormatError(f"{shown(key_id)} is no key id")
-        return cls(_base64(fields["payload"]), _base64(signed["sig"]), key_id)
+        return cls(
+            _bytes(text_in(envelope, "payload", where), "payload"),
+            _bytes(text_in(signatures[0], "sig", "a signature"), "sig"),
+            key_id,
+        )
 
 
 def read_statement(payload: bytes) -> Statement:
@@ -123,7 +143,8 @@ def read_statement(payload: bytes) -> Statement:
     Raises:
         BundleFormatError: it is no decision.
     """
-    fields = _exactly(_read(payload), _KEYS, "a decision")
+    fields = _object(payload, "a decision")
+    only_keys(fields, required=_KEYS, where="a decision")
     hexes = [fields["card"], fields["key_id"]]
     if not all(isinstance(one, str) and re.fullmatch(r"[0-9a-f]{64}", one) for one in hexes):
         raise BundleFormatError("a decision names the digests of a card and of a key")
@@ -132,7 +153,7 @@ def read_statement(payload: bytes) -> Statement:
     try:
         said = {
             name: None if fields[name] is None else words(fields[name], name)
-            for name in ("approver", "conditions", "despite")
+            for name in ("approver", "conditions", "despite", "environment")
         }
     except ConfigurationError as error:
         raise BundleFormatError(str(error)) from error
@@ -148,38 +169,28 @@ def read_statement(payload: bytes) -> Statement:
         conditions=said["conditions"],
         despite=said["despite"],
         not_after=None if not_after is None else _moment(not_after),
+        environment=said["environment"],
     )
 
 
-def _read(raw: bytes) -> object:
+def _object(raw: bytes, what: str) -> dict[str, object]:
     from modelsec.signing.bundles.strict_json import loads  # noqa: PLC0415 - only who reads needs it
 
-    return loads(raw, limit=_LIMIT)
+    return as_object(loads(raw, limit=_LIMIT), what)
 
 
-def _exactly(value: object, names: tuple[str, ...], what: str) -> Mapping[str, object]:
-    if not isinstance(value, Mapping) or set(value) != set(names):
-        raise BundleFormatError(f"{what} has exactly the keys {', '.join(names)}")
-    return value
-
-
-def _base64(value: object) -> bytes:
-    try:
-        data = base64.b64decode(cast("str", value), validate=True)
-    except (TypeError, ValueError, binascii.Error) as error:
-        raise BundleFormatError(f"{shown(value)} is not base64") from error
-    if base64.b64encode(data).decode() != value:
-        raise BundleFormatError(f"{shown(value)} is not canonical base64")
+def _bytes(text: str, where: str) -> bytes:
+    data = decoded(text, where)
+    if base64.b64encode(data).decode() != text:
+        raise BundleFormatError(f"{where} is not base64 in the standard alphabet")
     return data
 
 
 def _moment(value: object) -> datetime:
-    if isinstance(value, str) and _TIME.fullmatch(value):
-        try:
-            return datetime.strptime(value, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
-        except ValueError:
-            pass
-    raise BundleFormatError(f"{shown(value)} is no time like 2026-01-31T12:00:00Z")
+    moment = parse_rfc3339(value) if isinstance(value, str) else None
+    if moment is None:
+        raise BundleFormatError(f"{shown(value)} is no time like 2026-01-31T12:00:00Z")
+    return moment
 
 
 def words(value: object, name: str) -> str:
@@ -190,6 +201,6 @@ def words(value: object, name: str) -> str:
     """
     if not isinstance(value, str) or not 0 < len(value.strip()) <= len(value) <= _LONGEST:
         raise ConfigurationError(f"{name} must be 1 to {_LONGEST} characters, not {shown(value)}")
-    if not value.isprintable():
+    if not value.isprintable() or hidden_fault(value):
         raise ConfigurationError(f"{name} must be one printable line, not {shown(value)}")
     return value

@@ -13,18 +13,26 @@ from datetime import datetime
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
-from modelsec.errors import ConfigurationError, DigestMismatchError, shown
-from modelsec.provenance.cards.approval import Approved, Trusted, verify_approval
+from modelsec.errors import (
+    ConfigurationError,
+    DigestMismatchError,
+    StaleModelError,
+    VerificationError,
+    shown,
+)
+from modelsec.provenance.cards.approval import SKEW, Approved, Trusted, verify_approval
 from modelsec.provenance.cards.approval_envelope import Approval
-from modelsec.provenance.cards.canonical_json import digest_of
+from modelsec.provenance.cards.canonical_json import canonical, digest_of
 from modelsec.provenance.cards.card_content import content_of, decision_of
-from modelsec.provenance.cards.moments import utc
+from modelsec.signing.moments import rfc3339, utc
 from modelsec.signing.receipt import Verification
 
 if TYPE_CHECKING:
     from modelsec.provenance.cards.card_info import CardInfo
     from modelsec.provenance.examination import Examination
     from modelsec.scanning import Limits, Policy
+
+_LARGEST = 4 << 20  # bytes of canonical JSON: written with escapes and indented, it can be read
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +81,13 @@ class ModelCard:
 
     @property
     def checks_passed(self) -> bool:
-        """The hash is the claimed one, and the format was found safe."""
-        return self.hash_verified is True and self.format_safe is True
+        """The model was found safe, and it is known whose it is.
+
+        Known means that it has the claimed hash, or that somebody trusted signed it. A digest that
+        was computed and compared with nothing tells nothing about where the model comes from.
+        """
+        known = self.hash_verified is True or (self.signed and self.hash_verified is None)
+        return known and self.format_safe is True
 
     @property
     def digest(self) -> str:
@@ -84,13 +97,16 @@ class ModelCard:
     @property
     def approved(self) -> bool:
         """A verified approval says yes, to exactly this card."""
-        return self._decided and self.approval is not None and self.approval.approves
+        decided = self.decided
+        return decided is not None and decided.approves
 
     @property
-    def _decided(self) -> bool:
+    def decided(self) -> Approved | None:
+        """The decision about exactly this card, if there is one."""
+        found = self.approval
         # A card that was changed after the decision is another card.
-        approval = self.approval
-        return approval is not None and hmac.compare_digest(approval.statement.card, self.digest)
+        fits = found is not None and hmac.compare_digest(found.statement.card, self.digest)
+        return found if fits else None
 
     def content(self) -> dict[str, object]:
         """Return everything but the approval as JSON-ready values: what an approval is over."""
@@ -99,22 +115,31 @@ class ModelCard:
     def to_dict(self) -> dict[str, object]:
         """Return the card as JSON-ready values, with at least the keys of the lesson."""
         content = self.content()
-        decided = self.approval if self._decided else None
-        return {**content, "deployment_approval": decision_of(decided, digest_of(content))}
+        return {**content, "deployment_approval": decision_of(self.decided, digest_of(content))}
 
-    def with_approval(self, approval: Approval, trusted: Trusted, now: datetime) -> "ModelCard":
+    def with_approval(
+        self,
+        approval: Approval | Sequence[Approval],
+        trusted: Trusted,
+        now: datetime,
+        *,
+        environment: str | None = None,
+    ) -> "ModelCard":
         """Return this card with a decision whose signature was verified.
 
         Args:
-            approval: as ``approve`` returned it, or ``Approval.from_json``.
+            approval: as ``approve`` returned it, or ``Approval.from_json``; or several, of which
+                the latest decides.
             trusted: the keys whose holders may decide.
             now: the reference time (aware).
+            environment: where the model is to be deployed.
 
         Raises:
             VerificationError: the signature is not right or not by a trusted key, or the decision
                 is about another card, or is not yet or no longer valid.
         """
-        return replace(self, approval=verify_approval(self, approval, trusted, now))
+        decided = verify_approval(self, approval, trusted, now, environment=environment)
+        return replace(self, approval=decided)
 
 
 def make_card(  # noqa: PLR0913 - options by keyword, each with a default
@@ -137,21 +162,26 @@ def make_card(  # noqa: PLR0913 - options by keyword, each with a default
         path: the model, a file or a folder; it is hashed.
         scan: scan the bytes that were hashed.
         verification: the receipt of a verified signature over this model. It must be of the whole
-            model, with SHA-256 over whole files, so that it can be compared with what is there.
-        bundles: signature files that lie inside the folder and are no part of the model.
+            model, with SHA-256 over whole files, so that it can be compared with what is there,
+            of a release of this name and version, and still hold.
+        bundles: signature bundles that lie inside the folder and are no part of the model; the
+            card lists them.
         policy: what model files may do; default: all shipped layers.
         limits: what the scan of one file may cost.
         advance: told the bytes of each block that was hashed.
 
     Raises:
-        ConfigurationError: the information is not what it has to be (every fault is listed), the
-            model cannot be opened, or the receipt cannot be compared.
+        ConfigurationError: the information is not what it has to be (every fault is listed) or
+            too long, the model cannot be opened, or the receipt cannot be compared.
         DigestMismatchError: the model changed meanwhile, or the receipt is of another model.
         UnsafeTreeError: the folder holds what no digest can cover.
+        StaleModelError: the receipt is of later than ``now``, or its release has expired.
+        VerificationError: the receipt is of a release of another name or version, or ``bundles``
+            names what is no signature.
     """
     from modelsec.provenance.cards.card_info import CardInfo  # noqa: PLC0415 - pydantic, for cards only
 
-    moment = utc(now)
+    moment = utc(now, "the time of the checks").replace(microsecond=0)
     read = CardInfo.read(info)
     examination = None
     if path is not None:
@@ -162,7 +192,34 @@ def make_card(  # noqa: PLR0913 - options by keyword, each with a default
         )
     if verification is not None:
         _check_receipt(verification, examination)
-    return ModelCard(read, moment, examination, verification)
+        _check_validity(verification, read, moment)
+    card = ModelCard(read, moment, examination, verification)
+    if (size := len(canonical(card.content()))) > _LARGEST:
+        raise ConfigurationError(
+            f"the card would have {size:,} bytes, more than {_LARGEST >> 20} MiB: link to what is "
+            "long instead of copying it"
+        )
+    return card
+
+
+def _check_validity(verification: Verification, info: "CardInfo", now: datetime) -> None:
+    """Refuse a receipt that does not hold now, or that is for another release."""
+    if utc(verification.verified_at, "the time of the verification") > now + SKEW:
+        raise StaleModelError(
+            f"the verification is dated {rfc3339(verification.verified_at)}, which is later than "
+            "the card"
+        )
+    release = verification.release
+    if release is None:
+        return
+    if release.not_after is not None and now > release.not_after:
+        raise StaleModelError(f"the signed release expired at {rfc3339(release.not_after)}")
+    if release.name != info.name or release.version not in {None, info.version}:
+        signed = f"{shown(release.name)} {release.version or ''}".strip()
+        raise VerificationError(
+            f"the signature is for {signed}, the card is for {shown(info.name)} {info.version}: "
+            "correct the information, or sign the model under this name and version"
+        )
 
 
 def _check_receipt(verification: object, examination: "Examination | None") -> None:
@@ -179,11 +236,14 @@ def _check_receipt(verification: object, examination: "Examination | None") -> N
     if verification.partial or verification.algorithm != "sha256":
         raise ConfigurationError(
             "a card takes only a verification of all files with SHA-256 over whole files; this one "
-            f"is {'partial' if verification.partial else f'over {verification.algorithm}'}"
+            f"is {'partial' if verification.partial else f'over {verification.algorithm}'}. Verify "
+            "all files, or sign the model once more with sha256 for its card (the other signature "
+            "stays valid)"
         )
     if not hmac.compare_digest(verification.tree_digest, examination.manifest.tree_digest):
         raise DigestMismatchError(
-            f"the verification is of another model than {shown(examination.name)}, or of files in "
-            "shards, or the model has changed since: verify it again, then make the card",
+            f"the verification is of another model than {shown(examination.name)}, or the model "
+            "has changed since: verify it again, then make the card. If it was signed in shards, "
+            "sign it once more as whole files (sha256, no shards) for its card",
             changed=(PurePath(verification.path).name,),
         )

@@ -3,8 +3,8 @@
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from modelsec.provenance.cards.approval import Approved
-from modelsec.signing.receipt import rfc3339
+from modelsec.provenance.cards.approved import Approved
+from modelsec.signing.moments import rfc3339
 from modelsec.version import __version__
 
 if TYPE_CHECKING:
@@ -35,6 +35,8 @@ def content_of(card: "ModelCard") -> dict[str, object]:
         "model_name": info.name,
         "version": info.version,
         "sha256": info.hash or measured,
+        "sha256_claimed": info.hash,
+        "sha256_computed": measured,
         "sha256_of": None if examination is None else examination.kind,
         "format": info.format,
         "source": info.source,
@@ -88,10 +90,12 @@ def _why_verified(card: "ModelCard") -> str:
         return "not checked: the model was not given, its hash is what its maker claims"
     if card.info.hash is None:
         return "not checked: no hash was claimed, the one in this card was computed"
-    what = "its bytes" if card.examination.kind == "file" else "its names and files"
+    what = "SHA-256 of its bytes"
+    if card.examination.kind == "tree":
+        what = "tree digest over its names and files"
     if card.hash_verified:
-        return f"the SHA-256 over {what} was computed and is the claimed one"
-    return f"the SHA-256 over {what} is another: {card.examination.digest}"
+        return f"the {what} was computed and is the claimed one"
+    return f"the {what} is another: {card.examination.digest}"
 
 
 def _why_safe(card: "ModelCard") -> str:
@@ -119,6 +123,7 @@ def receipts_of(card: "ModelCard") -> list[dict[str, object]]:
             "digest": examination.digest,
             "tree_digest": examination.manifest.tree_digest,
             "files": len(examination.manifest.names),
+            "left_out": [one.to_dict() for one in examination.left_out],
             **common,
         }
     ]
@@ -178,8 +183,12 @@ def decision_of(approval: Approved | None, digest: str) -> dict[str, object]:
             "card_digest": digest,
         }
     statement = approval.statement
+    # Whose key it is, as the verifier calls it, before what the signer calls themselves.
+    label = {"key_label": approval.label} if approval.label else {}
+    where = {"environment": statement.environment} if statement.environment else {}
     return {
         "approved": approval.approves,
+        **label,
         "approver": statement.approver,
         "conditions": statement.conditions,
         "card_digest": digest,
@@ -187,6 +196,7 @@ def decision_of(approval: Approved | None, digest: str) -> dict[str, object]:
         "decided_at": rfc3339(statement.decided_at),
         "not_after": None if statement.not_after is None else rfc3339(statement.not_after),
         "despite": statement.despite,
+        **where,
         "key_id": approval.key_id,
         "signature_verified_at": rfc3339(approval.verified_at),
     }

@@ -2,8 +2,9 @@
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import date, datetime
+from numbers import Integral, Real
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator
@@ -11,11 +12,12 @@ from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator
 from modelsec.errors import ConfigurationError
 from modelsec.provenance.cards.licences import read_licence
 from modelsec.provenance.integrity import full_digest
+from modelsec.signing.trees.names import hidden_fault
 
 _LARGEST = 1 << 63
 _LINE = 300
 _LONGEST_URL = 2000
-_BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_LONGEST_LIST = 1000
 _URL = re.compile(
     r"https?://[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?(?::[0-9]{1,5})?"
     r"(?:/(?:[A-Za-z0-9._~:/@!$&'()+*,;=-]|%[0-9A-Fa-f]{2})*)?"
@@ -26,28 +28,46 @@ _EMAIL = re.compile(r"[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[
 
 
 def _one_line(text: str) -> str:
-    _refuse(text, also="\n\t")
+    text = _plain(text)
+    _refuse(text)
     if text != text.strip():
         raise ValueError("white space at its ends")
     return text
 
 
 def _text(text: str) -> str:
-    text = text.replace("\r\n", "\n")
-    _refuse(text)
+    text = _plain(text).replace("\r\n", "\n")
+    # Lines and tabs are what prose may have besides what is printed.
+    _refuse(text.replace("\n", " ").replace("\t", " "))
     if not text.strip():
         raise ValueError("empty")
     return text
 
 
-def _refuse(text: str, *, also: str = "") -> None:
+def _plain(text: str) -> str:
+    # A subclass could show as another text than the one whose digest is approved.
+    return str.__str__(text)
+
+
+def _refuse(text: str) -> None:
     """Refuse characters that do not show, or that make text read as another."""
-    for character in text:
-        if character in "\n\t" and character not in also:
-            continue
-        kind = unicodedata.category(character)
-        if kind in {"Cc", "Cs", "Zl", "Zp"} or character in _BIDI:
-            raise ValueError(f"it holds {character!a}, which is no printable character")
+    if fault := hidden_fault(text):
+        raise ValueError(f"it {fault}, which is no printable character")
+    if any(unicodedata.category(character) == "Cs" for character in text):
+        raise ValueError("it has half a character (a lone surrogate), which is not printable")
+
+
+def bounded(most: int) -> Callable[[object], object]:
+    """Return a check that refuses a long collection before any of it is looked at."""
+
+    def check(value: object) -> object:
+        if not isinstance(value, list | tuple | dict):
+            raise ValueError("no list or table")  # noqa: TRY004 - pydantic collects ValueErrors
+        if len(value) > most:
+            raise ValueError(f"{len(value)} entries; at most {most} are taken")
+        return value
+
+    return check
 
 
 def _listed(value: object) -> object:
@@ -61,11 +81,24 @@ def _day(value: object) -> object:
 
 def _number(value: object) -> int | float:
     # By hand: pydantic's unions report every type that was tried.
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, int | float | Real):
         raise ValueError("no number")  # noqa: TRY004 - pydantic collects ValueErrors
-    if not abs(value) <= _LARGEST:
+    number = _exact(value)
+    if not abs(number) <= _LARGEST:
         raise ValueError("no finite number within 2**63")
-    return value
+    return number
+
+
+def _exact(value: float | Real) -> int | float:
+    """Return Python's own number: that of numpy, or a subclass, may show as another."""
+    if isinstance(value, int):
+        return int.__pos__(value)
+    if isinstance(value, float):
+        return float.__pos__(value)
+    try:
+        return int.__pos__(int(value)) if isinstance(value, Integral) else float(value)
+    except (ArithmeticError, TypeError, ValueError) as error:
+        raise ValueError("no number that Python can take") from error
 
 
 def _amount(value: object) -> int | float:
@@ -130,6 +163,9 @@ def _unique(values: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(values))
 
 
+Many = BeforeValidator(bounded(_LONGEST_LIST))
+Some = BeforeValidator(bounded(100))
+
 Line = Annotated[str, Field(min_length=1, max_length=_LINE), AfterValidator(_one_line)]
 """One line that shows as what it is."""
 
@@ -140,11 +176,16 @@ Day = Annotated[Line, BeforeValidator(_day)]
 """A date, as text or as TOML's."""
 
 Lines = Annotated[
-    tuple[Line, ...], Field(max_length=1000), BeforeValidator(_listed), AfterValidator(_unique)
+    tuple[Line, ...],
+    BeforeValidator(bounded(_LONGEST_LIST)),
+    BeforeValidator(_listed),
+    AfterValidator(_unique),
 ]
 """Lines; a single string is one of them."""
 
-Texts = Annotated[tuple[Text, ...], Field(max_length=1000), BeforeValidator(_listed)]
+Texts = Annotated[
+    tuple[Text, ...], BeforeValidator(bounded(_LONGEST_LIST)), BeforeValidator(_listed)
+]
 """Pieces of prose; a single string is one of them."""
 
 Url = Annotated[str, Field(max_length=_LONGEST_URL), AfterValidator(_url)]

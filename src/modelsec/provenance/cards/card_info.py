@@ -6,9 +6,10 @@ this library makes, or a signature that it verifies, puts such a word into a car
 
 import difflib
 from collections.abc import Mapping
+from itertools import islice
 from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, model_validator
 
 from modelsec.errors import ConfigurationError, shown
 from modelsec.provenance.cards.card_fields import (
@@ -22,9 +23,11 @@ from modelsec.provenance.cards.card_fields import (
     LicenceName,
     Line,
     Lines,
+    Many,
     Measurement,
     Number,
     Scalar,
+    Some,
     Text,
     Texts,
     Url,
@@ -32,6 +35,17 @@ from modelsec.provenance.cards.card_fields import (
 
 _LISTED = 20
 _MOST_KEYS = 200
+_MOST_ENTRIES = 1000
+_EXAMPLES = {
+    "name": '"sentiment"',
+    "version": '"1.2.0"',
+    "format": '".safetensors"',
+    "source": '"https://models.example.org/sentiment"',
+    "training_date": '"2026-01-15"',
+    "training_data_description": '"Reviews of films."',
+    "metrics": "{ accuracy = 0.93 }",
+    "limitations": '["English only"]',
+}
 _OURS = frozenset(
     ("verified", "hash_verified", "format_safe", "safe", "scanned", "approved", "approver")
 ) | {"deployment_approval", "security_review", "receipts", "signature", "signed"}
@@ -122,18 +136,18 @@ class Fairness(_Part):
 
 def _named(value: object) -> object:
     """Take names for datasets that say no more than their name."""
-    entries = (value,) if isinstance(value, str | Mapping) else value
-    if isinstance(entries, list | tuple):
+    entries = (value,) if isinstance(value, str | dict) else value
+    if isinstance(entries, list | tuple) and len(entries) <= _MOST_ENTRIES:
         return tuple({"name": one} if isinstance(one, str) else one for one in entries)
     return entries
 
 
 def _measured(value: object) -> object:
     """Take bare values for metrics that say no more than their value."""
-    if not isinstance(value, Mapping):
+    if not isinstance(value, dict):
         return value
     return {
-        name: found if isinstance(found, Mapping | Metric) else {"value": found}
+        name: found if isinstance(found, dict | Metric) else {"value": found}
         for name, found in value.items()
     }
 
@@ -152,7 +166,7 @@ class CardInfo(_Part):
     source: Line
     training_date: Day
     training_data_description: Text
-    metrics: Annotated[dict[Line, Metric], Field(max_length=1000), BeforeValidator(_measured)]
+    metrics: Annotated[dict[Line, Metric], BeforeValidator(_measured), Many]
     limitations: Texts
     reviewer: Line | None = None
     review_date: Day | None = None
@@ -161,7 +175,7 @@ class CardInfo(_Part):
     # What it is and what it is for.
     description: Text | None = None
     supplier: Line | None = None
-    contacts: Annotated[tuple[Contact, ...], Field(max_length=100)] = ()
+    contacts: Annotated[tuple[Contact, ...], Some] = ()
     license: LicenceName | None = None
     tags: Lines = ()
     languages: Lines = ()
@@ -178,17 +192,17 @@ class CardInfo(_Part):
     architecture_family: Line | None = None
     architecture: Line | None = None
     base_models: Lines = ()
-    datasets: Annotated[tuple[Dataset, ...], Field(max_length=1000), BeforeValidator(_named)] = ()
-    hyperparameters: Annotated[dict[Line, Scalar], Field(max_length=1000)] = {}
-    energy: Annotated[tuple[Energy, ...], Field(max_length=100)] = ()
+    datasets: Annotated[tuple[Dataset, ...], Many, BeforeValidator(_named)] = ()
+    hyperparameters: Annotated[dict[Line, Scalar], Many] = {}
+    energy: Annotated[tuple[Energy, ...], Some] = ()
     environmental_impact: Text | None = None
 
     # How it is kept in hand.
     validation: Text | None = None
     metric_rationale: Text | None = None
     performance_tradeoffs: Texts = ()
-    ethical_considerations: Annotated[tuple[Risk, ...], Field(max_length=100)] = ()
-    fairness: Annotated[tuple[Fairness, ...], Field(max_length=100)] = ()
+    ethical_considerations: Annotated[tuple[Risk, ...], Some] = ()
+    fairness: Annotated[tuple[Fairness, ...], Some] = ()
     human_oversight: Text | None = None
     monitoring: Text | None = None
     cybersecurity: Text | None = None
@@ -225,7 +239,8 @@ class CardInfo(_Part):
             )
         if len(info) > _MOST_KEYS:
             raise ConfigurationError(f"{len(info)} keys are too many for a model card")
-        given = dict(info)
+        # A mapping of the caller's may tell another length than it has.
+        given = {key: info[key] for key in islice(info, _MOST_KEYS + 1)}
         if not all(isinstance(key, str) for key in given):
             raise ConfigurationError("the keys of the model's information must be strings")
         unknown = [_unknown(key) for key in given if key not in cls.model_fields]
@@ -256,7 +271,9 @@ def _unknown(key: str) -> str:
 
 def _fault(where: tuple[int | str, ...], message: str) -> str:
     place = ".".join(map(_step, where)) or "it"
-    return f"{place}: {message.removeprefix('Value error, ')}"
+    example = _EXAMPLES.get(place)
+    hint = f", e.g. {place} = {example}" if example and message == "Field required" else ""
+    return f"{place}: {message.removeprefix('Value error, ')}{hint}"
 
 
 def _step(step: object) -> str:

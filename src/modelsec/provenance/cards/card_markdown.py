@@ -6,33 +6,37 @@ escaped. ``card_problems`` reads a README back, without the network.
 
 from typing import TYPE_CHECKING, cast
 
-from modelsec.provenance.cards.card_content import decision_of, receipts_of
+from modelsec.provenance.cards.card_content import decision_of
+from modelsec.provenance.cards.card_view import CardView, ShownCard, view_of
 from modelsec.provenance.cards.front_matter import FENCE, front_matter
 from modelsec.provenance.cards.markdown_text import bullets, inline, paragraphs, table
 
 if TYPE_CHECKING:
-    from modelsec.provenance.cards.card import ModelCard
     from modelsec.provenance.cards.card_info import CardInfo
 
 _SAID = "Said by the model's maker; not checked by the tool that wrote this card."
 
 
-def card_to_markdown(card: "ModelCard") -> str:
+def card_to_markdown(card: ShownCard) -> str:
     """Return the card as Markdown with YAML front matter.
 
+    Args:
+        card: one that was made, or that was read with ``read_card``.
+
     Raises:
-        ConfigurationError: PyYAML is not installed (extra ``card``).
+        ConfigurationError: it is no card, or PyYAML is not installed (extra ``card``).
     """
-    info = card.info
+    view = view_of(card)
+    info = view.info
     parts = [
         f"{FENCE}{front_matter(info)}{FENCE}",
         f"# {inline(info.name)} {inline(info.version)}",
-        *([paragraphs(info.description)] if info.description else []),
-        _section("Checks", _checks(card)),
-        _section("Deployment approval", _decision(card)),
-        _section("Origin", f"{_SAID}\n\n{_origin(info)}"),
+        *([f"{_SAID}\n\n{paragraphs(info.description)}"] if info.description else []),
+        _section("Checks", _checks(view)),
+        _section("Deployment approval", _decision(view)),
+        _section("Origin", f"{_SAID}\n\n{_origin(view)}"),
         _section("Evaluation", _metrics(info)),
-        _section("Limitations", bullets(list(info.limitations))),
+        _said("Limitations", bullets(list(info.limitations))),
         *_optional(info),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -42,48 +46,64 @@ def _section(title: str, body: str) -> str:
     return f"## {title}\n\n{body}" if body else ""
 
 
-def _checks(card: "ModelCard") -> str:
-    review = cast("dict[str, object]", card.content()["security_review"])
+def _said(title: str, body: str) -> str:
+    """Return a section in its maker's words: each says so, for it may be read on its own."""
+    return _section(title, f"{_SAID}\n\n{body}") if body else ""
+
+
+def _checks(view: CardView) -> str:
+    review = view.review
     rows: list[tuple[object, ...]] = [
-        ("hash verified", _word(card.hash_verified), review["hash_verified_because"]),
-        ("format safe", _word(card.format_safe), review["format_safe_because"]),
+        ("hash verified", _word(review["hash_verified"]), review["hash_verified_because"]),
+        ("format safe", _word(review["format_safe"]), review["format_safe_because"]),
     ]
-    if card.verification is not None and card.signed:
-        who = card.verification.signatories[0]
-        by = f"{who.method} {who.identity or who.key_id}"
-        rows.append(("signature verified", "yes", f"{by}, over {card.verification.tree_digest}"))
+    signed = view.receipt("signature")
+    if signed is not None:
+        who = ", ".join(_signatories(signed))
+        rows.append(("signature verified", "yes", f"{who}, over {signed['tree_digest']}"))
     else:
         rows.append(("signature verified", "not checked", "no signature was verified"))
     text = [table(("Check", "Result", "Because"), rows)]
     receipts = [
         (one["check"], one.get("digest") or one.get("tree_digest"), one["time"], one["library"])
-        for one in receipts_of(card)
+        for one in view.receipts
     ]
     if receipts:
         text.append(table(("Receipt", "Digest", "Time", "By"), list(receipts)))
-    info = card.info
+    info = view.info
     if info.reviewer or info.review_date or info.vuln_scan_result:
         told = (info.reviewer or "?", info.review_date or "?", info.vuln_scan_result or "pending")
         text.append(f"{_SAID}\n\n" + table(("Reviewed by", "On", "Vulnerability scan"), [told]))
     return "\n\n".join(text)
 
 
-def _word(value: bool | None) -> str:  # noqa: FBT001 - three values, each with a word
+def _signatories(receipt: dict[str, object]) -> list[str]:
+    """Return who signed; a digest that was pinned is nobody."""
+    listed = cast("list[dict[str, object]]", receipt["signatories"])
+    return [
+        f"{who['method']} {who['identity'] or who['key_id']}"
+        for who in listed
+        if who["method"] != "digest"
+    ]
+
+
+def _word(value: object) -> str:
     return "not checked" if value is None else "yes" if value else "NO"
 
 
-def _decision(card: "ModelCard") -> str:
-    digest = card.digest
-    decided = card.approval if card.approval and card.approval.statement.card == digest else None
-    told = decision_of(decided, digest)
+def _decision(view: CardView) -> str:
+    told = decision_of(view.decided, view.digest)
     return table(("", ""), [(key.replace("_", " "), value) for key, value in told.items()])
 
 
-def _origin(info: "CardInfo") -> str:
+def _origin(view: CardView) -> str:
+    info = view.info
+    tree = view.content["sha256_of"] == "tree"
+    digest = "Tree digest" if tree else "SHA-256"
     rows: list[tuple[object, ...]] = [
         ("Source", info.source),
         ("Format", info.format),
-        ("SHA-256 (claimed)", info.hash or "none claimed"),
+        (f"{digest} (claimed)", info.hash or "none claimed"),
         ("Trained", info.training_date),
     ]
     for title, value in (
@@ -179,7 +199,7 @@ def _optional(info: "CardInfo") -> list[str]:
         ("Monitoring after placing on the market", info.post_market_monitoring),
     ):
         sections.append((title, paragraphs(text) if text else ""))
-    return [_section(title, body) for title, body in sections]
+    return [_said(title, body) for title, body in sections]
 
 
 def _rows(head: tuple[str, ...], rows: list[tuple[object, ...]]) -> str:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 FENCE = "---\n"
 
 _REPOSITORY = re.compile(r"[\w][\w.-]{0,95}(/[\w][\w.-]{0,95})?", re.ASCII)
+_NUMERIC = re.compile(r"[-+]?\.?\d|[-+]?\.[a-z]", re.IGNORECASE)
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*|code|multilingual")
 
 
@@ -41,8 +42,22 @@ def front_matter(info: "CardInfo") -> str:
     if results:
         data["model-index"] = [{"name": info.name, "results": results}]
     if not data:
-        return ""
-    text: str = require_yaml().safe_dump(data, sort_keys=False, allow_unicode=True, width=10_000)
+        return "{}\n"  # Two fences with nothing between them are no metadata to a hub's client.
+    return _written(data)
+
+
+def _written(data: dict[str, object]) -> str:
+    yaml = require_yaml()
+
+    class Dumper(yaml.SafeDumper):  # type: ignore[misc,name-defined]
+        """Quotes also what only YAML 1.2 takes for a number (its section 10.3.2)."""
+
+        def represent_text(self, text: str) -> object:
+            style = "'" if _NUMERIC.match(text) else None
+            return self.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+    Dumper.add_representer(str, Dumper.represent_text)
+    text: str = yaml.dump(data, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=10_000)
     return text
 
 

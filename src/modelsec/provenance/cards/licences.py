@@ -60,6 +60,8 @@ def read_licence(text: str) -> Licence:
         ConfigurationError: it is neither an SPDX expression nor an identifier of the Hub, or the
             extra is not installed.
     """
+    if not isinstance(text, str):
+        raise ConfigurationError(f"a licence is named by text, not by {shown(text)}")
     name = text.strip()
     if name.lower() in HUB_ONLY:
         return Licence(name.lower(), spdx=False, hub=name.lower())

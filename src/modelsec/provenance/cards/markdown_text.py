@@ -8,7 +8,7 @@ import re
 
 _INLINE = re.compile(r"([\\`*_{}\[\]()#|~!$^=@])")
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
-_START = re.compile(r"^([-+:]|\d{1,9}(?=[.)]))")
+_START = re.compile(r"^(?:[-+:](?!\d)|(\d{1,9})\.(?=\s|$))")
 _SCHEME = re.compile(r"(?i)(https?|ftp|mailto|xmpp)(:)|(www)(\.)")
 
 
@@ -40,12 +40,13 @@ def _escaped(line: str) -> str:
     quiet = _INLINE.sub(r"\\\1", plain)
     # No bare address becomes a link: hosts that a reader trusts are part of many tricks.
     quiet = _SCHEME.sub(lambda found: (found[1] or found[3]) + _numbered(found), quiet)
-    return _START.sub(lambda found: _started(found[1]), quiet)
+    return _START.sub(_started, quiet)
 
 
 def _numbered(found: "re.Match[str]") -> str:
     return "&#58;" if found[2] else "&#46;"
 
 
-def _started(first: str) -> str:
-    return f"\\{first}" if not first.isdigit() else f"&#{ord(first[0])};{first[1:]}"
+def _started(found: "re.Match[str]") -> str:
+    # A number with a fraction starts no list: it stays as it is written.
+    return f"{found[1]}\\." if found[1] else f"\\{found[0]}"

@@ -10,19 +10,18 @@ import json
 import uuid
 from collections.abc import Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Literal
 
 from modelsec.errors import ConfigurationError, shown
 from modelsec.provenance.cards.canonical_json import canonical
-from modelsec.provenance.cards.card_content import decision_of, receipts_of
+from modelsec.provenance.cards.card_content import decision_of
+from modelsec.provenance.cards.card_view import CardView, ShownCard, view_of
 from modelsec.provenance.cards.licences import read_licence
 from modelsec.provenance.cards.ml_bom_card import model_card
-from modelsec.provenance.cards.moments import utc
-from modelsec.signing.receipt import rfc3339
+from modelsec.signing.moments import rfc3339
 from modelsec.version import __version__
 
 if TYPE_CHECKING:
-    from modelsec.provenance.cards.card import ModelCard
     from modelsec.provenance.cards.card_info import CardInfo
 
 SpecVersion = Literal["1.6", "1.7"]
@@ -33,7 +32,7 @@ _MODEL = "model"
 
 
 def card_to_ml_bom(
-    card: "ModelCard",
+    card: ShownCard,
     *,
     spec_version: SpecVersion = "1.6",
     serial: uuid.UUID | None = None,
@@ -42,14 +41,15 @@ def card_to_ml_bom(
     """Return the card as a CycloneDX document, JSON-ready.
 
     Args:
-        card: the card.
+        card: one that was made, or that was read with ``read_card``. What was read does not list
+            the files of a folder: their components are missing, their tree digest is there.
         spec_version: ``1.6`` or ``1.7``.
         serial: of this document; default: derived from the card's digest, so that the same card
             gives the same document.
         now: its timestamp (aware); default: when the card was made.
 
     Raises:
-        ConfigurationError: another version, or what is no UUID or no time.
+        ConfigurationError: it is no card, another version, or what is no UUID or no time.
     """
     if spec_version not in SPEC_VERSIONS:
         raise ConfigurationError(
@@ -57,10 +57,10 @@ def card_to_ml_bom(
         )
     if serial is not None and not isinstance(serial, uuid.UUID):
         raise ConfigurationError(f"the serial number must be a UUID, not {shown(serial)}")
-    digest = card.digest
-    number = serial or uuid.uuid5(_SERIALS, digest)
-    moment = card.created_at if now is None else utc(now)
-    files = _files(card)
+    view = view_of(card)
+    number = serial or uuid.uuid5(_SERIALS, view.digest)
+    moment = view.content["created_at"] if now is None else rfc3339(now)
+    files = _files(view)
     document: dict[str, object] = {
         "$schema": f"http://cyclonedx.org/schema/bom-{spec_version}.schema.json",
         "bomFormat": "CycloneDX",
@@ -68,11 +68,11 @@ def card_to_ml_bom(
         "serialNumber": f"urn:uuid:{number}",
         "version": 1,
         "metadata": {
-            "timestamp": rfc3339(moment),
+            "timestamp": moment,
             "tools": {
                 "components": [{"type": "application", "name": "modelsec", "version": __version__}]
             },
-            "component": _model(card, digest),
+            "component": _model(view),
         },
         "components": files,
         "dependencies": [
@@ -89,8 +89,8 @@ def ml_bom_json(document: Mapping[str, object]) -> str:
     return json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def _model(card: "ModelCard", digest: str) -> dict[str, object]:
-    info = card.info
+def _model(view: CardView) -> dict[str, object]:
+    info = view.info
     model: dict[str, object] = {
         "type": "machine-learning-model",
         "bom-ref": _MODEL,
@@ -106,8 +106,8 @@ def _model(card: "ModelCard", digest: str) -> dict[str, object]:
             {"name": one.name, **({"email": one.email} if one.email else {})}
             for one in info.contacts
         ]
-    if card.examination is not None and card.examination.kind == "file":
-        model["hashes"] = [_hash(card.examination.digest)]
+    if view.content["sha256_of"] == "file":
+        model["hashes"] = [_hash(str(view.content["sha256_computed"]))]
     if info.license is not None:
         model["licenses"] = [_licence(info.license)]
     if info.tags:
@@ -121,16 +121,11 @@ def _model(card: "ModelCard", digest: str) -> dict[str, object]:
     if _is_url(info.source):
         model["externalReferences"] = [{"type": "distribution", "url": info.source}]
     model["modelCard"] = model_card(info)
-    model["properties"] = [
-        {"name": name, "value": value} for name, value in _properties(card, digest)
-    ]
+    model["properties"] = [{"name": name, "value": value} for name, value in _properties(view)]
     return model
 
 
-def _files(card: "ModelCard") -> list[dict[str, object]]:
-    examination = card.examination
-    if examination is None or examination.kind == "file":
-        return []
+def _files(view: CardView) -> list[dict[str, object]]:
     return [
         {
             "type": "file",
@@ -139,7 +134,7 @@ def _files(card: "ModelCard") -> list[dict[str, object]]:
             "name": resource.name,
             "hashes": [_hash(resource.digest.hex())],
         }
-        for number, resource in enumerate(examination.manifest.resources)
+        for number, resource in enumerate(view.files)
     ]
 
 
@@ -159,24 +154,25 @@ def _is_url(text: str) -> bool:
     return is_url(text)
 
 
-def _properties(card: "ModelCard", digest: str) -> list[tuple[str, str]]:
-    info = card.info
-    review = cast("Mapping[str, object]", card.content()["security_review"])
-    decided = card.approval if card.approval and card.approval.statement.card == digest else None
+def _properties(view: CardView) -> list[tuple[str, str]]:
+    info = view.info
+    review = view.review
+    claim = "tree-digest" if view.content["sha256_of"] == "tree" else "sha256"
+    decision = decision_of(view.decided, view.digest)
     told: dict[str, object] = {
-        "modelsec:card:digest": digest,
-        "modelsec:claimed:sha256": info.hash,
+        "modelsec:card:digest": view.digest,
+        f"modelsec:claimed:{claim}": info.hash,
         **_said(info),
-        "modelsec:check:hash-verified": card.hash_verified,
+        "modelsec:check:hash-verified": review["hash_verified"],
         "modelsec:check:hash-verified-because": review["hash_verified_because"],
-        "modelsec:check:format-safe": card.format_safe,
+        "modelsec:check:format-safe": review["format_safe"],
         "modelsec:check:format-safe-because": review["format_safe_because"],
-        **{
-            f"modelsec:approval:{key}": value for key, value in decision_of(decided, digest).items()
-        },
+        **{f"modelsec:approval:{key}": value for key, value in decision.items()},
     }
-    for receipt in receipts_of(card):
-        told |= {f"modelsec:receipt:{receipt['check']}:{key}": receipt[key] for key in receipt}
+    for receipt in view.receipts:
+        told |= {
+            f"modelsec:receipt:{receipt['check']}:{key}": receipt[key] for key in sorted(receipt)
+        }
     return [(name, _value(value)) for name, value in told.items() if value is not None]
 
 

@@ -4,6 +4,8 @@ A hub refuses an upload for some of it and quietly ignores the rest: a licence t
 ``model-index`` whose results lack what its page shows.
 """
 
+import re
+from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, cast
 
@@ -16,6 +18,9 @@ if TYPE_CHECKING:
 
 _LIMIT = 256 << 10  # characters of front matter: a YAML parser in Python reads 100 kB a second
 _DEPTH = 20
+_END = re.compile(r"\n---(?=\n|\Z)")
+# What PyYAML's constructors raise for a tag and a value that do not fit, besides its own errors.
+_FOREIGN = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 _LISTED = 20
 
 
@@ -47,23 +52,29 @@ def _front_matter(readme: str) -> str:
     text = readme[: _LIMIT + 100].replace("\r\n", "\n")
     if not text.startswith(FENCE):
         raise _NoFrontMatterError("there is no front matter: the first line is not ---")
-    body, fence, _ = text[len(FENCE) - 1 :].partition("\n---")
-    if not fence:
+    text = text[len(FENCE) - 1 :]
+    end = _END.search(text)
+    if end is None:
         raise _NoFrontMatterError(
             f"the front matter does not end within {_LIMIT} characters: there is no second ---"
         )
-    return body
+    return text[: end.start()]
 
 
 def _read(body: str) -> Mapping[object, object]:
     yaml = require_yaml()
     try:
         _check_cost(yaml, body)
-        data = yaml.safe_load(body)
+        loader = yaml.SafeLoader(body)
+        node = loader.get_single_node()
+        if node is None:
+            return {}
+        _check_keys(yaml, node)
+        data = loader.construct_document(node)
     except yaml.YAMLError as error:
         reason = " ".join(str(error).split())
         raise _NoFrontMatterError(f"the front matter is no YAML: {reason:.200}") from error
-    except (ValueError, RecursionError, OverflowError) as error:
+    except _FOREIGN as error:
         name = type(error).__name__
         raise _NoFrontMatterError(f"the front matter cannot be read: {name}") from error
     if data is None:
@@ -85,6 +96,21 @@ def _check_cost(yaml: "ModuleType", body: str) -> None:
             depth -= 1
         if depth > _DEPTH:
             raise _NoFrontMatterError(f"the front matter is nested more than {_DEPTH} deep")
+
+
+def _check_keys(yaml: "ModuleType", root: object) -> None:
+    """Refuse a key that stands twice: readers of YAML do not agree on which one counts."""
+    nodes = [root]
+    while nodes:
+        node = nodes.pop()
+        if isinstance(node, yaml.SequenceNode):
+            nodes += node.value
+        elif isinstance(node, yaml.MappingNode):
+            keys = [(key.tag, key.value) for key, _ in node.value if isinstance(key.value, str)]
+            for (_, key), times in Counter(keys).items():
+                if times > 1:
+                    raise _NoFrontMatterError(f"the front matter has the key {shown(key)} twice")
+            nodes += [part for pair in node.value for part in pair]
 
 
 def _licence_problems(data: Mapping[object, object]) -> list[str]:

@@ -1,14 +1,19 @@
 """What a verified model holds in memory, and how much that may be."""
 
 import gc
-import mmap
 import threading
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
+
+from numpy.typing import NDArray
 
 from modelsec.errors import ConfigurationError, ResourceLimitError
+from modelsec.provenance.loading.free_memory import free_memory
 from modelsec.provenance.loading.sealed import SealedFile
+
+_ASKED = 1 << 26  # bytes; nobody runs out of memory for the sake of a smaller file
 
 
 class Holdings:
@@ -24,7 +29,9 @@ class Holdings:
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._lock = threading.Lock()
-        self._buffers: weakref.WeakValueDictionary[str, mmap.mmap] = weakref.WeakValueDictionary()
+        self._buffers: weakref.WeakValueDictionary[str, NDArray[Any]] = (
+            weakref.WeakValueDictionary()
+        )
         self._sealed: dict[str, SealedFile] = {}
         self._reserved = 0
         self._closed = False
@@ -34,7 +41,7 @@ class Holdings:
         """Make sure that there is room, before it is allocated.
 
         Raises:
-            ResourceLimitError: there is none within the limit.
+            ResourceLimitError: there is none within the limit, or the machine has no more.
         """
         if not self._take(size):
             # What nobody uses may still be part of a cycle, e.g. of an exception that was kept.
@@ -45,17 +52,21 @@ class Holdings:
                     f"max_bytes={self._limit:,}: use less at one time, or raise max_bytes"
                 )
         try:
+            _check_free(size)
             yield
         finally:
             with self._lock:
                 self._reserved -= size
 
-    def buffer(self, name: str) -> mmap.mmap | bytes | None:
-        """Return the memory of a file that is held, or None."""
+    def buffer(self, name: str) -> memoryview | None:
+        """Return a read-only view of a file that is held, or None."""
         with self._lock:
             self.check_open()
             sealed = self._sealed.get(name)
-            return self._buffers.get(name) if sealed is None else sealed.map()
+            if sealed is not None:
+                return memoryview(sealed.map())
+            memory = self._buffers.get(name)
+            return None if memory is None else memory.data
 
     def sealed(self, name: str) -> SealedFile | None:
         """Return a file's sealed copy, or None."""
@@ -63,10 +74,11 @@ class Holdings:
             self.check_open()
             return self._sealed.get(name)
 
-    def keep_buffer(self, name: str, memory: mmap.mmap) -> None:
-        """Remember memory that was verified, as long as it is used."""
+    def keep_buffer(self, name: str, memory: NDArray[Any]) -> memoryview:
+        """Remember memory that was verified, as long as it is used; return a view of it."""
         with self._lock:
             self._buffers[name] = memory
+            return memory.data
 
     def keep_sealed(self, name: str, copy: SealedFile) -> SealedFile:
         """Remember a copy that was verified; return the one that another thread made before.
@@ -96,7 +108,7 @@ class Holdings:
     def _take(self, size: int) -> bool:
         """Set bytes aside if there is room."""
         with self._lock:
-            held = sum(map(len, self._buffers.values()))
+            held = sum(each.nbytes for each in self._buffers.values())
             held += sum(each.size for each in self._sealed.values()) + self._reserved
             if held + size > self._limit:
                 return False
@@ -113,3 +125,12 @@ class Holdings:
             raise ConfigurationError(
                 "this verified model is closed: use it within its with block, or open it again"
             )
+
+
+def _check_free(size: int) -> None:
+    free = free_memory() if size >= _ASKED else None
+    if free is not None and size > free:
+        raise ResourceLimitError(
+            f"a file of {size:,} bytes does not fit into the {free:,} bytes of memory that are "
+            "free: is it the file that you expect?"
+        )

@@ -3,12 +3,10 @@
 import posixpath
 from collections.abc import Callable
 from contextlib import ExitStack
-from typing import BinaryIO, cast
 
 from modelsec.errors import ConfigurationError, UnsafeArtifactError, printable, shown
-from modelsec.provenance.loading.memory_file import MemoryFile
 from modelsec.scanning import Limits, Policy, ScanReport, scan
-from modelsec.scanning.source import SeekableSource
+from modelsec.scanning.source import BytesSource
 
 Beside = Callable[[str], memoryview | None]
 """Return the verified bytes of a file by its signed name, or None if nobody signed it."""
@@ -48,16 +46,15 @@ class Inspection:
             raise UnsafeArtifactError(_why(report))
 
     def _scan(self, name: str, content: memoryview, beside: Beside) -> ScanReport:
-        with ExitStack() as files:
-            # A file object, because scan() would copy a memoryview. It is closed here, because
-            # a scan leaves cycles behind, which would keep the memory until they are collected.
-            file = files.enter_context(MemoryFile(content, name))
+        with ExitStack() as views:
+            # A view of its own, which is let go of: a scan may leave an exception behind, in a
+            # cycle with its frames, that would keep the memory until it is collected.
             return scan(
-                cast("BinaryIO", file),
+                views.enter_context(content.toreadonly()),
                 policy=self._policy,
                 limits=self._limits,
                 name=name,
-                siblings=Siblings(posixpath.dirname(name), beside, files),
+                siblings=Siblings(posixpath.dirname(name), beside, views),
                 digest=False,
             )
 
@@ -68,15 +65,15 @@ class Siblings:
     Args:
         folder: of the file that is scanned, relative to the model.
         beside: reads and verifies a file.
-        files: closes what was opened.
+        views: lets go of what was opened.
     """
 
-    def __init__(self, folder: str, beside: Beside, files: ExitStack) -> None:
+    def __init__(self, folder: str, beside: Beside, views: ExitStack) -> None:
         self._folder = folder
         self._beside = beside
-        self._files = files
+        self._views = views
 
-    def open(self, name: str) -> SeekableSource | None:
+    def open(self, name: str) -> BytesSource | None:
         """Return a sibling's content, or None if nobody signed such a file.
 
         Raises:
@@ -90,8 +87,7 @@ class Siblings:
         view = self._beside(plain)
         if view is None:
             return None
-        file = self._files.enter_context(MemoryFile(view, plain))
-        return SeekableSource(cast("BinaryIO", file))
+        return BytesSource(self._views.enter_context(view))
 
 
 def _why(report: ScanReport) -> str:

@@ -142,7 +142,11 @@ def _array(
         if BITS[dtype] < _BYTE:
             shape = (len(content),)
     try:
-        return np.ndarray(shape, known, content)
+        if not content:  # numpy makes nothing of no bytes
+            return np.frombuffer(b"\0", np.uint8)[:0].view(known).reshape(shape)
+        # Not np.ndarray(shape, known, content): that asks the owner of a read-only view whether
+        # it can be written to, and an array over it could be made writable.
+        return np.frombuffer(content, known).reshape(shape)
     except ValueError as error:  # dimensions that it cannot multiply, next to a zero
         raise UnsupportedFormatError(f"{where}: numpy refuses its shape: {error}") from error
 

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from modelsec.errors import ConfigurationError, ResourceLimitError, VerificationError
-from modelsec.provenance.conversion.transfer import Range, copy
+from modelsec.provenance.conversion.transfer import CHUNK, Range, copy
 
 _HUGE_PAGE = 1 << 21
 _NOT_EXECUTABLE = 8  # MFD_NOEXEC_SEAL of linux/memfd.h, since 6.3; Python has no name for it
@@ -70,8 +70,8 @@ class SealedFile:
 
     __slots__ = ("descriptor", "size")
 
-    def __init__(self, source: int, size: int) -> None:
-        """Copy ``size`` bytes of an open file, and seal the copy.
+    def __init__(self, source: int | memoryview, size: int) -> None:
+        """Copy ``size`` bytes of an open file, or memory of that size, and seal the copy.
 
         Raises:
             MalformedArtifactError: the source ends before.
@@ -84,7 +84,10 @@ class SealedFile:
         except OSError as error:
             raise _failure(error) from error
         try:
-            copy(Range(source, 0, size), self.descriptor, 0, _silent)
+            if isinstance(source, memoryview):
+                _write_all(self.descriptor, source)
+            else:
+                copy(Range(source, 0, size), self.descriptor, 0, _silent)
             _seal(self.descriptor)
         except BaseException as error:
             os.close(self.descriptor)
@@ -105,6 +108,15 @@ class SealedFile:
             )
         except OSError as error:
             raise _failure(error) from error
+
+    def equals(self, content: memoryview) -> bool:
+        """Return whether these are its bytes. Ask after it was sealed, never before."""
+        with memoryview(self.map()) as mine:
+            return len(mine) == len(content) and all(
+                # As bytes: comparing views goes byte by byte.
+                bytes(mine[at : at + CHUNK]) == bytes(content[at : at + CHUNK])
+                for at in range(0, len(mine), CHUNK)
+            )
 
     @property
     def path(self) -> str:
@@ -149,10 +161,14 @@ def write_copy(path: Path, content: memoryview) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
         with open(os.open(path, flags, 0o400), "wb", buffering=0) as file:  # noqa: PTH123 - a descriptor
-            while content:
-                content = content[file.write(content) :]
+            _write_all(file.fileno(), content)
     except OSError as error:
         raise _failure(error) from error
+
+
+def _write_all(descriptor: int, content: memoryview) -> None:
+    while content:
+        content = content[os.write(descriptor, content) :]
 
 
 def _memory_file() -> int:

@@ -2,6 +2,7 @@
 
 import hmac
 import io
+import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -18,6 +19,8 @@ Fill = Callable[[memoryview], None]
 
 Advance = Callable[[int], None]
 """Told the number of bytes that were hashed since it was last told."""
+
+_LARGE = 1 << 26  # bytes; holes in smaller files do no harm
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +57,27 @@ class SignedFile:
             fill: reads each chunk just before it is hashed, while it stays in the processor's
                 cache; None if the bytes are there already.
         """
-        if not self.fits(len(memory)):
+        return self._compare(len(memory), lambda at, end: memory[at:end], advance, fill)
+
+    def matches_stream(self, size: int, advance: Advance, fill: Fill) -> bool:
+        """Return whether a file has the digests that were signed; see ``matches``. Keep nothing."""
+        with memoryview(bytearray(min(size, CHUNK))) as scratch:
+            return self._compare(size, lambda at, end: scratch[: end - at], advance, fill)
+
+    def _compare(
+        self,
+        size: int,
+        piece_of: Callable[[int, int], memoryview],
+        advance: Advance,
+        fill: Fill | None,
+    ) -> bool:
+        if not self.fits(size):
             return False
         for resource in self.ranges:
             hasher = new_hasher(self.algorithm)
-            end = len(memory) if resource.end is None else resource.end
+            end = size if resource.end is None else resource.end
             for start in range(resource.start, end, CHUNK):
-                with memory[start : min(start + CHUNK, end)] as piece:
+                with piece_of(start, min(start + CHUNK, end)) as piece:
                     if fill is not None:
                         fill(piece)
                     hasher.update(piece)
@@ -100,6 +117,32 @@ def in_order(descriptor: int) -> Fill:
             done += count
 
     return fill
+
+
+def is_hollow(file: SignedFile, descriptor: int, size: int, advance: Advance) -> bool:
+    """Return whether a file is all size and no content: it has holes, and is not what was signed.
+
+    To say so takes no memory but one chunk. A file without holes fills as much of a disk as it
+    would of memory; it is not read here. The position is the start afterwards.
+    """
+    if not _has_holes(descriptor, size):
+        return False
+    try:
+        return not file.matches_stream(size, advance, in_order(descriptor))
+    finally:
+        os.lseek(descriptor, 0, os.SEEK_SET)
+
+
+def _has_holes(descriptor: int, size: int) -> bool:
+    """``SEEK_HOLE`` of POSIX.1-2024; where a system does not know, there are no holes."""
+    if size < _LARGE or not hasattr(os, "SEEK_HOLE"):
+        return False
+    try:
+        return os.lseek(descriptor, 0, os.SEEK_HOLE) < size
+    except OSError:
+        return False
+    finally:
+        os.lseek(descriptor, 0, os.SEEK_SET)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,18 +1,18 @@
 """An open model of which nothing but signed and safe bytes can be read."""
 
-import mmap
 import os
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from modelsec.errors import ArtifactError, ConfigurationError, MalformedArtifactError, shown
+from modelsec.provenance.loading.coverage import Coverage
 from modelsec.provenance.loading.holdings import Holdings
 from modelsec.provenance.loading.inspection import Inspection
 from modelsec.provenance.loading.memory_file import MemoryFile
+from modelsec.provenance.loading.read_only import read_only
 from modelsec.provenance.loading.safetensors_arrays import Arrays, read_arrays
 from modelsec.provenance.loading.sealed import (
     SealedFile,
@@ -21,12 +21,16 @@ from modelsec.provenance.loading.sealed import (
     private_memory,
     write_copy,
 )
-from modelsec.provenance.loading.verified_files import Match, SignedFile, in_order
+from modelsec.provenance.loading.verified_files import Match, SignedFile, in_order, is_hollow
 from modelsec.scanning import ScanReport
 from modelsec.signing.claim import Claim
 from modelsec.signing.differences import mismatch
 from modelsec.signing.receipt import Verification
 from modelsec.signing.trees.tree import Tree
+
+if TYPE_CHECKING:
+    from modelsec.encryption.receipts import Decrypted
+    from modelsec.provenance.loading.decryption import Decryptor
 
 OnProgress = Callable[[int, int], None]
 """Told the bytes that were hashed so far, and those of all signed files."""
@@ -40,7 +44,8 @@ class VerifiedModel:
 
     * ``DigestMismatchError``: the file is no longer what was signed;
     * ``UnsafeArtifactError``: it is what was signed, and is not safe to load (if scanned);
-    * ``ResourceLimitError``: it does not fit into ``max_bytes``;
+    * ``DecryptionError``: it is what was signed, and cannot be decrypted (if it has to be);
+    * ``ResourceLimitError``: it does not fit into ``max_bytes``, or into memory;
     * ``StaleModelError``: a newer release was accepted meanwhile, where releases are remembered;
     * ``ConfigurationError``: there is no such file, or the model is closed.
 
@@ -53,18 +58,18 @@ class VerifiedModel:
         self,
         *,
         claim: Claim,
-        path: str,
         files: dict[str, SignedFile],
         tree: Tree,
         match: Match,
         holdings: Holdings,
         inspection: Inspection | None,
+        coverage: Coverage,
+        decryptor: "Decryptor | None",
         on_progress: OnProgress | None,
         resources: ExitStack,
     ) -> None:
         self.claim = claim
         self.names = tuple(match.entries)
-        self._path = path
         self._files = files
         self._tree = tree
         self._match = match
@@ -74,10 +79,9 @@ class VerifiedModel:
         self._resources = resources
         self._total = sum(entry.size for entry in match.entries.values())
         self._hashed = 0
-        self._covered: set[str] = set()
-        self._copied = False
+        self._coverage = coverage
+        self._decryptor = decryptor
         self._copies: dict[str, Path] = {}
-        self._lock = threading.Lock()
 
     def __enter__(self) -> Self:
         return self
@@ -91,7 +95,11 @@ class VerifiedModel:
         self.close()
 
     def close(self) -> None:
-        """Close all descriptors. Views and arrays stay valid; paths do not."""
+        """Close all descriptors. Views and arrays stay valid; paths do not.
+
+        The numbers in paths are given to whatever is opened next: a path that is used after this
+        leads nowhere, or to a file that nobody verified.
+        """
         self._resources.close()
 
     def buffer(self, name: str) -> memoryview:
@@ -124,9 +132,9 @@ class VerifiedModel:
     def fd_path(self, name: str) -> str:
         """Return a path that this process can open for the sealed copy of a file.
 
-        It is valid in this process, and until the model is closed. On systems without sealed files
-        it is that of a private copy, which other programs of the same user can change;
-        ``verification().unchecked`` says so.
+        It is valid in this process, and until the model is closed; see ``close``. On systems
+        without sealed files it is that of a private copy, which other programs of the same user
+        can change; ``verification().unchecked`` says so.
         """
         self._check(name)
         if can_seal():
@@ -163,22 +171,8 @@ class VerifiedModel:
 
     def verification(self) -> Verification:
         """Return the receipt of what was read until now; ``partial`` unless that is all files."""
-        manifest, claim = self.claim.manifest, self.claim
-        covered = tuple(sorted(self._covered))
-        return Verification(
-            path=self._path,
-            signatories=claim.signatories,
-            root_digest=manifest.root_digest,
-            tree_digest=manifest.tree_digest,
-            algorithm=manifest.layout.algorithm,
-            verified_at=claim.now,
-            profile=claim.profile.name,
-            files=covered,
-            release=claim.release,
-            partial=len(covered) < len(self.names),
-            ignored=self._tree.excluded,
-            unsigned=self._match.unsigned,
-            unchecked=(*claim.unchecked, *self._gaps(covered)),
+        return self._coverage.receipt(
+            None if self._inspection is None else self.reports, self.decrypted
         )
 
     @property
@@ -191,35 +185,34 @@ class VerifiedModel:
         """The scans of the files that were read until now, by name."""
         return {} if self._inspection is None else dict(self._inspection.reports)
 
-    def _gaps(self, covered: tuple[str, ...]) -> Iterator[str]:
-        if len(covered) < len(self.names):
-            yield "only the files that were read are verified: the others may be anything"
-        if self._inspection is None:
-            yield "no file was scanned: signed files may still be unsafe to load"
-        if self._copied:
-            yield "files were given out as private copies, which the same user can change"
+    @property
+    def decrypted(self) -> "tuple[Decrypted, ...]":
+        """What was signed as ciphertext and decrypted until now, by name."""
+        return () if self._decryptor is None else self._decryptor.done
 
     def _verified(self, name: str) -> memoryview:
-        """Return bytes that equal what was signed, and were not scanned yet."""
+        """Return bytes that equal what was signed, decrypted if need be, and not scanned yet."""
         self._check(name)
-        held = self._holdings.buffer(name)
-        if held is None:
+        view = self._holdings.buffer(name)
+        if view is None:
             with self._reading(name) as (descriptor, size):
-                held = self._read(name, descriptor, size)
-        self._accept(name)
-        return memoryview(held).toreadonly()
+                view = self._read(name, descriptor, size)
+        self._coverage.accept(name)
+        return view
 
-    def _read(self, name: str, descriptor: int, size: int) -> mmap.mmap | bytes:
+    def _read(self, name: str, descriptor: int, size: int) -> memoryview:
         """Read and hash a file in one pass, into memory that was never anything else."""
         memory = private_memory(size) if size else bytearray()
         with memoryview(memory) as view:
-            same = self._files[name].matches(view, self._advance, in_order(descriptor))
-        if not same:
-            raise mismatch(self.claim.path, changed=(name,))
-        if isinstance(memory, bytearray):
-            return b""
-        self._holdings.keep_buffer(name, memory)
-        return memory
+            if not self._files[name].matches(view, self._advance, in_order(descriptor)):
+                raise mismatch(self.claim.path, changed=(name,))
+        content = read_only(memory)
+        if self._decryptor is not None:
+            self._coverage.accept(name)
+            with self._holdings.reserve(size):  # the plaintext, which is smaller
+                plain = self._decryptor.plaintext(name, content.data)
+                content = content if plain is None else read_only(plain)
+        return self._holdings.keep_buffer(name, content)
 
     def _seal(self, name: str) -> SealedFile:
         """Return the sealed copy of a file, verified and scanned."""
@@ -227,22 +220,41 @@ class VerifiedModel:
         sealed = self._holdings.sealed(name)
         if sealed is not None:
             return sealed
+        if self._decryptor is not None:
+            return self._seal_memory(name)
         with self._reading(name) as (descriptor, size):
             sealed = SealedFile(descriptor, size)
-            try:
-                self._compare(name, sealed)
-            except BaseException:
-                sealed.close()
-                raise
-            return self._holdings.keep_sealed(name, sealed)
+            return self._keep_sealed(name, sealed, self._is_signed)
 
-    def _compare(self, name: str, sealed: SealedFile) -> None:
+    def _seal_memory(self, name: str) -> SealedFile:
+        """Return a sealed copy of what ``buffer`` gives: of plaintext there is no file."""
+        content = self.buffer(name)
+        with self._holdings.reserve(len(content)):
+            sealed = SealedFile(content, len(content))
+            return self._keep_sealed(name, sealed, lambda _, copy: copy.equals(content))
+
+    def _keep_sealed(
+        self, name: str, sealed: SealedFile, is_right: Callable[[str, SealedFile], bool]
+    ) -> SealedFile:
+        """Keep a copy that is right now that nobody can change it; close any other."""
+        right = False
+        try:
+            right = is_right(name, sealed)
+        finally:
+            if not right:
+                sealed.close()
+        if not right:
+            raise mismatch(self.claim.path, changed=(name,))
+        return self._holdings.keep_sealed(name, sealed)
+
+    def _is_signed(self, name: str, sealed: SealedFile) -> bool:
         """Hash and scan what can no longer change."""
         with memoryview(sealed.map()) as view:
             if not self._files[name].matches(view, self._advance):
-                raise mismatch(self.claim.path, changed=(name,))
-            self._accept(name)
+                return False
+            self._coverage.accept(name)
             self._inspect(name, view)
+            return True
 
     @contextmanager
     def _reading(self, name: str) -> Iterator[tuple[int, int]]:
@@ -251,6 +263,9 @@ class VerifiedModel:
         try:
             size = os.fstat(descriptor).st_size
             with self._holdings.reserve(size):
+                # Not counted as progress, but it can be cancelled.
+                if is_hollow(self._files[name], descriptor, size, lambda _: self._advance(0)):
+                    raise mismatch(self.claim.path, changed=(name,))
                 yield descriptor, size
         except MalformedArtifactError as error:  # from reading: it was cut meanwhile
             raise mismatch(self.claim.path, changed=(name,)) from error
@@ -258,13 +273,6 @@ class VerifiedModel:
             raise ArtifactError(f"{shown(name)} cannot be read: {error.strerror}") from error
         finally:
             os.close(descriptor)
-
-    def _accept(self, name: str) -> None:
-        """Note that a file is right; the first one has the release remembered, before its use."""
-        with self._lock:
-            if not self._covered:
-                self.claim.accept()
-            self._covered.add(name)
 
     def _inspect(self, name: str, view: memoryview) -> None:
         if self._inspection is not None:
@@ -276,7 +284,7 @@ class VerifiedModel:
 
     def _copy(self, folder: Path, name: str) -> Path:
         view = self.buffer(name)
-        self._copied = True
+        self._coverage.copied = True
         target = folder / name
         write_copy(target, view)
         return target

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterable
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from modelsec.errors import MalformedArtifactError, UnsupportedFormatError, printable
 from modelsec.provenance.loading.opening import MAX_BYTES, open_verified
@@ -11,7 +11,10 @@ from modelsec.provenance.loading.verified_model import OnProgress, VerifiedModel
 from modelsec.scanning import Limits, Policy
 from modelsec.scanning.formats import json_text
 from modelsec.scanning.limits import Budget
-from modelsec.signing.claim import Authenticator
+from modelsec.signing.claim import Authenticator, Signatures
+
+if TYPE_CHECKING:
+    from modelsec.provenance.loading.decryption import Decryption
 
 INDEX = "model.safetensors.index.json"
 """Says which of several files holds which tensor, as models on the Hub do."""
@@ -23,8 +26,9 @@ def load_safetensors_verified(  # noqa: PLR0913 - options by keyword
     path: str | os.PathLike[str],
     verifier: Authenticator,
     *,
-    signature: str | Path | None = None,
+    signature: Signatures = None,
     scan: bool = True,
+    decrypt: "Decryption | None" = None,
     policy: Policy | None = None,
     limits: Limits | None = None,
     raw: bool = False,
@@ -43,8 +47,9 @@ def load_safetensors_verified(  # noqa: PLR0913 - options by keyword
     Args:
         path: a safetensors file, or the directory of a model.
         verifier: says what the model has to be.
-        signature: the bundle; default: ``<path>.sig``.
+        signature: the bundle, or several (one a signer); default: ``<path>.sig``.
         scan: also scan each file, for what hides beside its tensors.
+        decrypt: for models that were encrypted and then signed; see ``open_verified``.
         policy: what files may do, as for ``modelsec.scanning.scan``.
         limits: what the scan of one file may cost.
         raw: return tensors of types that numpy does not have (``BF16``, ``F8_E4M3`` ...) as
@@ -53,7 +58,7 @@ def load_safetensors_verified(  # noqa: PLR0913 - options by keyword
         on_progress: told the bytes that were hashed so far, and those of all files; may raise.
 
     Raises:
-        VerificationError: the model is not what trusted signers signed.
+        VerificationError: the model is not what trusted signers signed, or cannot be decrypted.
         UnsafeArtifactError: a file is not safe to load.
         MalformedArtifactError: a file breaks the rules of safetensors, two files hold the same
             tensor, or the index tells of another.
@@ -66,6 +71,7 @@ def load_safetensors_verified(  # noqa: PLR0913 - options by keyword
         verifier,
         signature=signature,
         scan=scan,
+        decrypt=decrypt,
         policy=policy,
         limits=limits,
         max_bytes=max_bytes,

@@ -3,7 +3,6 @@
 import base64
 import binascii
 import json
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,7 +15,7 @@ from modelsec.errors import (
     shown,
     shown_path,
 )
-from modelsec.files import regular_file
+from modelsec.signing.bounded_file import read_at_most
 from modelsec.signing.bundles import strict_json
 from modelsec.signing.bundles.members import as_object, list_of_objects, only_keys, text_in
 
@@ -269,9 +268,8 @@ def read_bundle(path: Path) -> bytes:
         BundleFormatError: it is too large to be one.
         ConfigurationError: it cannot be opened, or is not a regular file.
     """
-    with regular_file(path) as descriptor, os.fdopen(os.dup(descriptor), "rb") as file:
-        content = file.read(BUNDLE_LIMIT + 1)
-    if len(content) > BUNDLE_LIMIT:
+    content = read_at_most(path, BUNDLE_LIMIT)
+    if content is None:
         raise BundleFormatError(
             f"{shown_path(path)} has more than {BUNDLE_LIMIT:,} bytes: that is no signature bundle"
         )

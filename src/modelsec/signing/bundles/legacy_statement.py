@@ -2,7 +2,7 @@
 
 from modelsec.errors import BundleFormatError, UnsupportedBundleError, shown
 from modelsec.signing.bundles.members import as_object, list_of_objects, text_in
-from modelsec.signing.bundles.predicate_reader import ROOT_NAME, check_names, digest_bytes, named
+from modelsec.signing.bundles.predicate_reader import ROOT_NAME, check_names, digest_bytes
 from modelsec.signing.manifest import DIGEST_BYTES, Layout, Manifest, Resource
 from modelsec.signing.profile import Profile
 
@@ -14,7 +14,6 @@ def read_legacy(
     *,
     profile: Profile,
     single_file: bool,
-    single_file_name: str | None,
 ) -> Manifest:
     """Return the manifest of a statement of OMS 0.2.0; all names are checked.
 
@@ -26,8 +25,6 @@ def read_legacy(
     if not subjects:
         raise BundleFormatError("the statement lists no file: it would fit any model")
     resources = [_resource(subject) for subject in subjects]
-    if single_file:
-        resources = named(resources, single_file_name)
     names = {resource.name for resource in resources}
     if len(names) != len(resources):
         raise BundleFormatError("the statement lists a file twice")

@@ -1,7 +1,6 @@
 """The predicate of OMS v1.0 becomes a manifest, or is refused before a file is touched."""
 
 import re
-from dataclasses import replace
 from typing import cast
 
 from modelsec.errors import BundleFormatError, UnsupportedBundleError, shown
@@ -25,16 +24,13 @@ _HEX = re.compile(r"[0-9a-f]*", re.ASCII)
 _ALIASES = {"blake2": "blake2b"}
 
 
-def read_predicate(
-    value: object, *, profile: Profile, single_file: bool, single_file_name: str | None
-) -> Manifest:
+def read_predicate(value: object, *, profile: Profile, single_file: bool) -> Manifest:
     """Return the manifest of a predicate (OMS v1.0, section 5.2); all names are checked.
 
     Args:
         value: the predicate, parsed.
         profile: which names, links and deviations are permitted.
         single_file: whether the model is one file, which may be named ``.``.
-        single_file_name: the name to give it instead of ``.``.
 
     Raises:
         BundleFormatError: it breaks the rules.
@@ -50,8 +46,6 @@ def read_predicate(
     if not profile.known_deviations:
         _check_order(resources)
     may_be_root = single_file and profile.known_deviations
-    if may_be_root:
-        resources = named(resources, single_file_name)
     names = {resource.name for resource in resources}
     if not (may_be_root and names == {ROOT_NAME}):
         check_names(names, profile)
@@ -87,13 +81,6 @@ def digest_bytes(text: str, length: int, where: str) -> bytes:
             f"the digest of {where} must be {2 * length} lowercase hex digits, not {shown(text)}"
         )
     return bytes.fromhex(text)
-
-
-def named(resources: list[Resource], name: str | None) -> list[Resource]:
-    """Give the only file of a model its real name, where the signer called it ``.``."""
-    if name is None or {resource.name for resource in resources} != {ROOT_NAME}:
-        return resources
-    return [replace(resource, name=name) for resource in resources]
 
 
 def _layout(value: object, profile: Profile) -> tuple[Layout, frozenset[str]]:

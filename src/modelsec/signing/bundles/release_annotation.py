@@ -6,11 +6,12 @@ other verifiers ignore.
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from modelsec.errors import BundleFormatError, UnsupportedBundleError, shown
 from modelsec.signing.bundles.members import as_object, list_of_texts, text_in
 from modelsec.signing.manifest import Manifest
+from modelsec.signing.moments import parse_rfc3339
 from modelsec.signing.receipt import Release
 
 ANNOTATION = "modelsec"
@@ -19,7 +20,6 @@ MAX_SERIAL = 2**63 - 1
 
 _RELEASE_KEYS = ("name", "version", "serial", "not_after", "supersedes")
 _KEYS = (*_RELEASE_KEYS, "tree", "empty_files")
-_MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
 _DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _WHERE = f"the annotation {ANNOTATION!r}"
 
@@ -114,14 +114,12 @@ def _text(content: dict[str, object], key: str) -> str:
 
 def _moment(content: dict[str, object]) -> datetime:
     text = text_in(content, "not_after", _WHERE)
-    try:
-        if _MOMENT.fullmatch(text):
-            return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
-    except ValueError:
-        pass
-    raise BundleFormatError(
-        f"{_WHERE}: not_after must be a time such as 2027-01-31T12:00:00Z, not {shown(text)}"
-    )
+    moment = parse_rfc3339(text)
+    if moment is None:
+        raise BundleFormatError(
+            f"{_WHERE}: not_after must be a time such as 2027-01-31T12:00:00Z, not {shown(text)}"
+        )
+    return moment
 
 
 def _supersedes(content: dict[str, object]) -> str:

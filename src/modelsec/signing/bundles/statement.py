@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import dataclass, replace
-from datetime import datetime
 
 from modelsec.errors import (
     BundleFormatError,
@@ -15,7 +14,12 @@ from modelsec.signing.bundles import strict_json
 from modelsec.signing.bundles.bundle import LEGACY_PREDICATE, OMS_PREDICATE, OWN_PREDICATE
 from modelsec.signing.bundles.legacy_statement import read_legacy
 from modelsec.signing.bundles.members import as_object, list_of_objects, only_keys, text_in
-from modelsec.signing.bundles.predicate_reader import check_names, digest_bytes, read_predicate
+from modelsec.signing.bundles.predicate_reader import (
+    ROOT_NAME,
+    check_names,
+    digest_bytes,
+    read_predicate,
+)
 from modelsec.signing.bundles.release_annotation import (
     ANNOTATION,
     annotation_of,
@@ -23,6 +27,7 @@ from modelsec.signing.bundles.release_annotation import (
     read_release,
 )
 from modelsec.signing.manifest import DIGEST_BYTES, Manifest, ordered
+from modelsec.signing.moments import utc
 from modelsec.signing.profile import OMS, Profile
 from modelsec.signing.receipt import Release
 
@@ -41,6 +46,8 @@ class Statement:
         release: which model it is, if the signer said so.
         predicate_type: under which rules.
         legacy: it is a statement of OMS 0.2.0.
+        named: the signer named the files. Otherwise the model is one file that the signer called
+            ``.``, and the signature fits it under every name.
     """
 
     manifest: Manifest
@@ -48,6 +55,7 @@ class Statement:
     release: Release | None
     predicate_type: str
     legacy: bool = False
+    named: bool = True
 
 
 def build_statement(
@@ -101,7 +109,8 @@ def parse_statement(
         payload: of the bundle.
         profile: which names, links, deviations and versions are permitted.
         single_file: whether the model is one file, which signers may have named ``.``.
-        single_file_name: the file's own name, which then replaces the ``.`` in the manifest.
+        single_file_name: the file's own name, which then replaces the ``.`` in the manifest: the
+            tree digest is that of the file as it is called, as if it had been signed so.
 
     Raises:
         BundleFormatError: it breaks the rules.
@@ -121,18 +130,29 @@ def parse_statement(
             statement,
             profile=profile,
             single_file=single_file,
-            single_file_name=single_file_name,
         )
-        return Statement(manifest, "", None, predicate_type, legacy=True)
+        manifest, is_named = _with_name(manifest, single_file_name, profile)
+        return Statement(manifest, "", None, predicate_type, legacy=True, named=is_named)
     if predicate_type not in (OMS_PREDICATE, OWN_PREDICATE):
         raise UnsupportedBundleError(_not_read(predicate_type))
     manifest = read_predicate(
         statement["predicate"],
         profile=profile,
         single_file=single_file,
-        single_file_name=single_file_name,
     )
-    return _stated(statement, manifest, predicate_type, profile)
+    manifest, is_named = _with_name(manifest, single_file_name, profile)
+    return replace(_stated(statement, manifest, predicate_type, profile), named=is_named)
+
+
+def _with_name(manifest: Manifest, name: str | None, profile: Profile) -> tuple[Manifest, bool]:
+    """Give a file that was signed as ``.`` its own name; say whether the name was signed."""
+    if manifest.names != (ROOT_NAME,):
+        return manifest, True
+    if name is None:
+        return manifest, False
+    check_names({name}, profile)
+    resources = tuple(replace(each, name=name) for each in manifest.resources)
+    return replace(manifest, resources=resources), False
 
 
 def _stated(
@@ -226,7 +246,7 @@ def _checked_predicate(
     try:
         subject.encode()
         predicate = _predicate(manifest)
-        read_predicate(predicate, profile=OMS, single_file=False, single_file_name=None)
+        read_predicate(predicate, profile=OMS, single_file=False)
         if manifest.empty_files:
             _with_empty_files(manifest, manifest.empty_files, OMS)
     except (VerificationError, UnicodeEncodeError, AttributeError, TypeError) as error:
@@ -237,13 +257,10 @@ def _checked_predicate(
 def _check_release(release: Release) -> None:
     if not isinstance(release, Release):
         raise ConfigurationError(f"release must be a Release, not {shown(release)}")
-    moment = release.not_after
-    if moment is not None and (not isinstance(moment, datetime) or moment.utcoffset() is None):
-        raise ConfigurationError(
-            f"not_after must be a datetime with a time zone, not {shown(moment)}"
-        )
     try:
+        if release.not_after is not None:
+            utc(release.not_after, "not_after")
         # What is None is left out, so that a name of None is missed here, too.
         read_release({"name": None, **release.to_dict()})
-    except (BundleFormatError, OverflowError) as error:
+    except (BundleFormatError, ConfigurationError) as error:
         raise ConfigurationError(f"this release cannot be signed: {error}") from error

@@ -99,6 +99,8 @@ def _check_nesting(plain: bytes) -> None:
     for _ in range(MAX_NESTING):
         brackets = brackets.replace(b"[]", b"")
     if brackets:
+        if b"]" not in brackets and len(brackets) <= MAX_NESTING:
+            raise BundleFormatError("not complete JSON (cut short?): a bracket is never closed")
         raise BundleFormatError(f"brackets are nested deeper than {MAX_NESTING}, or do not match")
 
 

@@ -25,9 +25,10 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from modelsec.errors import ConfigurationError, shown
+from modelsec.errors import ConfigurationError, shown, shown_path
 from modelsec.files import atomic_binary
 from modelsec.signing.manifest import DIGEST_BYTES
+from modelsec.signing.moments import utc
 from modelsec.signing.trees.folders import Identity
 
 MAX_RECORDS = 200_000
@@ -41,6 +42,7 @@ _START = len(_HEADING) + 32
 _OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
 _SETTLED_NS = 2_000_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LAST = 2**63 - 1
 _MICROSECOND = timedelta(microseconds=1)
 
 
@@ -73,12 +75,13 @@ class DigestCache:
         """Return the time in nanoseconds since 1970.
 
         Raises:
-            ConfigurationError: the clock tells no aware time.
+            ConfigurationError: the clock tells no aware time, or one that a record cannot hold.
         """
-        now = self._clock()
-        if not isinstance(now, datetime) or now.tzinfo is None:
-            raise ConfigurationError(f"the clock must tell an aware datetime, not {shown(now)}")
-        return (now - _EPOCH) // _MICROSECOND * 1_000
+        now = utc(self._clock(), "the time of the digest cache")
+        nanoseconds = (now - _EPOCH) // _MICROSECOND * 1_000
+        if not -_LAST <= nanoseconds <= _LAST:
+            raise ConfigurationError(f"the digest cache ends in the year 2262: it is {shown(now)}")
+        return nanoseconds
 
     def get(self, identity: Identity, algorithm: str, start: int, end: int) -> bytes | None:
         """Return the digest of a range of a file that is still the same, or None.
@@ -151,7 +154,7 @@ class DigestCache:
         """
         if Path(os.path.realpath(self._path)).is_relative_to(os.path.realpath(model)):
             raise ConfigurationError(
-                f"the digest cache {shown(str(self._path))} lies inside the model: move it out"
+                f"the digest cache {shown_path(self._path)} lies inside the model: move it out"
             )
 
     def _find(self, key: bytes) -> bytes | None:
@@ -196,7 +199,7 @@ def _read(path: Path) -> bytes:
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise ConfigurationError(
-            f"cannot read the digest cache {shown(str(path))}: {reason} (it must not be a link)"
+            f"cannot read the digest cache {shown_path(path)}: {reason} (it must not be a link)"
         ) from error
     if len(body) % _RECORD.size or heading != _HEADING + hashlib.sha256(body).digest():
         raise _damaged(path)
@@ -205,22 +208,22 @@ def _read(path: Path) -> bytes:
 
 def _damaged(path: Path) -> ConfigurationError:
     return ConfigurationError(
-        f"{shown(str(path))} is damaged, or no digest cache of this version: delete it"
+        f"{shown_path(path)} is damaged, or no digest cache of this version: delete it"
     )
 
 
 def _refuse_foreign(path: Path, status: os.stat_result) -> None:
     if not stat.S_ISREG(status.st_mode):
-        raise ConfigurationError(f"the digest cache {shown(str(path))} is no regular file")
+        raise ConfigurationError(f"the digest cache {shown_path(path)} is no regular file")
     if not hasattr(os, "geteuid"):
         return
     if status.st_uid != os.geteuid():
         raise ConfigurationError(
-            f"the digest cache {shown(str(path))} is owned by somebody else, who could write any "
+            f"the digest cache {shown_path(path)} is owned by somebody else, who could write any "
             "digest there: use a file of your own"
         )
     if status.st_mode & _OTHERS_MAY_WRITE:
         raise ConfigurationError(
-            f"others may write to the digest cache {shown(str(path))}, and put any digest there: "
+            f"others may write to the digest cache {shown_path(path)}, and put any digest there: "
             "delete it, it will be made anew"
         )

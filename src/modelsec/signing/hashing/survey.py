@@ -17,7 +17,7 @@ from modelsec.errors import (
     shown,
 )
 from modelsec.signing.hashing.digests import BUFFER_BYTES, check_end, hash_descriptor, new_hasher
-from modelsec.signing.manifest import Layout, Manifest, Resource, ordered
+from modelsec.signing.manifest import MAX_SHARD_SIZE, Layout, Manifest, Resource, ordered
 from modelsec.signing.trees.tree import FileEntry, Tree
 
 if TYPE_CHECKING:
@@ -148,8 +148,10 @@ def _ranges(entries: Sequence[FileEntry], layout: Layout) -> list[Range]:
     size = layout.shard_size
     if size is None:
         return [Range(entry, 0, entry.size) for entry in entries]
-    if isinstance(size, bool) or not isinstance(size, int) or size < 1:
-        raise ConfigurationError(f"shard_size is a positive number of bytes, not {shown(size)}")
+    if isinstance(size, bool) or not isinstance(size, int) or not 1 <= size <= MAX_SHARD_SIZE:
+        raise ConfigurationError(
+            f"shard_size is a number of bytes from 1 to 2^63 - 1, not {shown(size)}"
+        )
     count = sum(-(-entry.size // size) for entry in entries)
     if count > MAX_RANGES:
         raise UnsupportedBundleError(

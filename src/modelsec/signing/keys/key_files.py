@@ -4,8 +4,9 @@ import os
 import re
 from pathlib import Path
 
-from modelsec.errors import ConfigurationError, shown
-from modelsec.files import atomic_binary, regular_file
+from modelsec.errors import ConfigurationError, shown_path
+from modelsec.files import atomic_binary
+from modelsec.signing.bounded_file import read_at_most
 
 MAX_PEM_BYTES = 64 * 1024
 _BLOCK = re.compile(
@@ -25,14 +26,10 @@ def read_key_file(path: str | Path) -> bytes:
     """
     if not isinstance(path, str | os.PathLike):
         raise ConfigurationError(f"a key file is given by its path, not by {type(path).__name__}")
-    with regular_file(path) as descriptor, open(descriptor, "rb", closefd=False) as file:
-        try:
-            content = file.read(MAX_PEM_BYTES + 1)
-        except OSError as error:
-            raise ConfigurationError(f"cannot read {shown(str(path))}: {error.strerror}") from error
-    if len(content) > MAX_PEM_BYTES:
+    content = read_at_most(os.fspath(path), MAX_PEM_BYTES)
+    if content is None:
         raise ConfigurationError(
-            f"{shown(str(path))} is larger than {MAX_PEM_BYTES:,} bytes: it is not a key file"
+            f"{shown_path(path)} is larger than {MAX_PEM_BYTES:,} bytes: it is not a key file"
         )
     return content
 
@@ -81,10 +78,10 @@ def write_key_file(path: str | Path, content: bytes, *, private: bool) -> None:
         os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode))
     except FileExistsError as error:
         raise ConfigurationError(
-            f"{shown(str(path))} exists: a key is never overwritten; choose another name"
+            f"{shown_path(path)} exists: a key is never overwritten; choose another name"
         ) from error
     except (OSError, ValueError) as error:
-        raise ConfigurationError(f"cannot write {shown(str(path))}: {error}") from error
+        raise ConfigurationError(f"cannot write {shown_path(path)}: {error}") from error
     try:
         with atomic_binary(target) as file:
             if hasattr(os, "fchmod"):

@@ -4,8 +4,8 @@ import tomllib
 from datetime import datetime
 from pathlib import Path
 
-from modelsec.errors import BundleFormatError, ConfigurationError, shown
-from modelsec.files import regular_file
+from modelsec.errors import BundleFormatError, ConfigurationError, shown, shown_path
+from modelsec.signing.bounded_file import read_at_most
 from modelsec.signing.bundles import strict_json
 from modelsec.signing.keys.public_key import PublicKey
 from modelsec.signing.keys.trusted_keys import TrustedKey
@@ -24,7 +24,7 @@ def read_key_set(path: str | Path) -> list[TrustedKey]:
     if not isinstance(path, str | Path):
         raise ConfigurationError(f"a key set is given by its path, not by {shown(path)}")
     path = Path(path)
-    where = shown(str(path))
+    where = shown_path(path)
     if path.suffix == ".pem":
         return [TrustedKey(PublicKey.load(path))]
     document = _document(path, where)
@@ -42,12 +42,8 @@ def read_key_set(path: str | Path) -> list[TrustedKey]:
 def _document(path: Path, where: str) -> object:
     if path.suffix not in {".toml", ".json"}:
         raise ConfigurationError(f"{where}: a key set is a .toml, .json or .pem file")
-    with regular_file(path) as descriptor, open(descriptor, "rb", closefd=False) as file:
-        try:
-            raw = file.read(MAX_KEY_SET_BYTES + 1)
-        except OSError as error:
-            raise ConfigurationError(f"cannot read {where}: {error.strerror}") from error
-    if len(raw) > MAX_KEY_SET_BYTES:
+    raw = read_at_most(path, MAX_KEY_SET_BYTES)
+    if raw is None:
         raise ConfigurationError(f"{where} is larger than {MAX_KEY_SET_BYTES:,} bytes")
     try:
         if path.suffix == ".json":

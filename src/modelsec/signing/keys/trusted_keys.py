@@ -15,7 +15,7 @@ from modelsec.errors import (
 )
 from modelsec.signing.bundles.bundle import Bundle, ChainMaterial, KeyMaterial
 from modelsec.signing.keys.public_key import PublicKey
-from modelsec.signing.receipt import rfc3339
+from modelsec.signing.moments import rfc3339, utc
 from modelsec.signing.trust import Signatory
 
 
@@ -46,7 +46,8 @@ class TrustedKey:
                 f"a trusted key must be a PublicKey, not {type(self.public).__name__}"
             )
         for name in ("not_before", "not_after"):
-            _check_moment(getattr(self, name), name)
+            if getattr(self, name) is not None:
+                utc(getattr(self, name), name)
         if self.not_before and self.not_after and self.not_before > self.not_after:
             raise ConfigurationError(f"{self}: not_before is later than not_after")
         if self.label is not None and not isinstance(self.label, str):
@@ -143,9 +144,9 @@ class TrustedKeys:
             UntrustedSignerError: its key is not in the set, or not trusted now.
             SignatureMismatchError: the signature does not fit.
         """
-        _check_moment(now, "now")
-        if now is None or not isinstance(bundle, Bundle):
-            raise ConfigurationError("authenticate needs a parsed Bundle and an aware time")
+        now = utc(now, "now")
+        if not isinstance(bundle, Bundle):
+            raise ConfigurationError(f"authenticate needs a parsed Bundle, not {shown(bundle)}")
         candidates = self._candidates(bundle)
         for key in candidates:
             encoding = key.public.verify_bundle(bundle, legacy=legacy)
@@ -182,9 +183,10 @@ class TrustedKeys:
             found = [key for key in found if raw in (key.public.pem.strip(), key.public.der)]
         if not found:
             named = material.hint if material.hint is not None else "its own"
+            count = len(self._keys)
+            trusted = "not the trusted one" if count == 1 else f"not among the {count} trusted ones"
             raise UntrustedSignerError(
-                f"the bundle names the key {shown(named)}, which is not among the "
-                f"{len(self._keys)} trusted ones"
+                f"the bundle names the key {shown(named)}, which is {trusted}"
             )
         return found
 
@@ -210,13 +212,3 @@ def _trusted(key: object) -> TrustedKey:
     raise ConfigurationError(
         f"a trusted key is a PublicKey, a TrustedKey, PEM bytes or a path, not {shown(key)}"
     )
-
-
-def _check_moment(moment: object, name: str) -> None:
-    if moment is None:
-        return
-    if not isinstance(moment, datetime) or moment.utcoffset() is None:
-        raise ConfigurationError(
-            f"{name} must be a datetime with a time zone, e.g. datetime.now(UTC), not "
-            f"{shown(moment)}"
-        )

@@ -202,14 +202,17 @@ def _portability_fault(part: str) -> str | None:
     device = part.partition(".")[0].partition(":")[0].rstrip(" ").upper()
     if device in _DEVICES:
         return f"has a component that is the device {device} on Windows"
-    if part.isascii():
-        return None if part.isprintable() else "has a control character"
-    return _hidden_fault(part)
+    return hidden_fault(part)
 
 
-def _hidden_fault(part: str) -> str | None:
-    """Look for what a reader does not see, or sees elsewhere."""
-    for before, character, after in zip(f" {part}", part, f"{part[1:]} ", strict=False):
+def hidden_fault(text: str) -> str | None:
+    """Say what of a text a reader does not see, or sees elsewhere, or return None.
+
+    For file names, and for every other text that people decide by (model names, approvals).
+    """
+    if text.isascii():
+        return None if text.isprintable() else "has a control character"
+    for before, character, after in zip(f" {text}", text, f"{text[1:]} ", strict=False):
         if unicodedata.category(character) == "Cc":
             return "has a control character"
         if character in _BIDI:

@@ -6,7 +6,6 @@ keep certificates short-lived, or pin their identity and replace the root when a
 """
 
 import base64
-import os
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -18,8 +17,9 @@ from modelsec.errors import (
     SignatureMismatchError,
     UnsupportedBundleError,
     shown,
+    shown_path,
 )
-from modelsec.files import regular_file
+from modelsec.signing.bounded_file import read_at_most
 from modelsec.signing.bundles.bundle import MAX_CERTIFICATES, OMS_PREDICATE, ChainMaterial
 from modelsec.signing.keys.public_key import PublicKey
 from modelsec.signing.keys.signatures import ALGORITHMS, verify_signature
@@ -95,6 +95,11 @@ class CertifiedKey:
     def key_id(self) -> str:
         """Lowercase hex SHA-256 of the public key's PEM text."""
         return self._private.key_id
+
+    @property
+    def public(self) -> PublicKey:
+        """The key that the certificate is of."""
+        return _public_key(self._chain[0])
 
     @property
     def predicate_type(self) -> str:
@@ -248,7 +253,7 @@ def _in_order(
 def _supplied(source: object) -> tuple[CertificateFacts, ...]:
     if isinstance(source, bytes):
         return read_all(source, where="the supplied roots")
-    return read_all(_content(source), where=shown(str(source)))
+    return read_all(_content(source), where=shown_path(source))
 
 
 def _listed(chain: object) -> Sequence[object]:
@@ -271,11 +276,10 @@ def _content(path: object) -> bytes:
         raise ConfigurationError(f"certificates are given as bytes or a path, not {shown(path)}")
     if isinstance(path, str) and "-----BEGIN" in path:
         raise ConfigurationError("this is PEM text where a path is expected: pass it as bytes")
-    with regular_file(path) as descriptor, os.fdopen(os.dup(descriptor), "rb") as file:
-        content = file.read(MAX_FILE_BYTES + 1)
-    if len(content) > MAX_FILE_BYTES:
+    content = read_at_most(path, MAX_FILE_BYTES)
+    if content is None:
         raise ConfigurationError(
-            f"{shown(str(path))} has more than {MAX_FILE_BYTES:,} bytes: it is no file of "
+            f"{shown_path(path)} has more than {MAX_FILE_BYTES:,} bytes: it is no file of "
             "certificates"
         )
     return content

@@ -6,10 +6,10 @@ than processed, and ExtendedKeyUsage of a CA limits what is below it.
 """
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 
-from modelsec.errors import ConfigurationError, shown
-from modelsec.signing.receipt import rfc3339
+from modelsec.errors import shown
+from modelsec.signing.moments import rfc3339, utc
 from modelsec.signing.x509.facts import CertificateFacts
 
 LEAF_KEYS = ("ecdsa-p256", "ecdsa-p384", "ecdsa-p521")
@@ -31,15 +31,7 @@ def reference_time(now: datetime) -> datetime:
     Raises:
         ConfigurationError: it is not a time, or has no time zone.
     """
-    try:
-        if isinstance(now, datetime) and now.utcoffset() is not None:
-            return now.astimezone(UTC)
-    except OverflowError:
-        pass
-    raise ConfigurationError(
-        f"the verification time must be a datetime with a time zone, not {shown(now)}: "
-        "datetime.now(UTC)"
-    )
+    return utc(now, "the verification time")
 
 
 def leaf_faults(leaf: CertificateFacts) -> Iterator[str]:
