@@ -192,6 +192,7 @@ COMMANDS = (
     "encrypt",
     "decrypt",
     "rewrap",
+    "keyfile",
     "card",
 )
 """In the order in which help lists them."""

@@ -2,7 +2,7 @@
 
 import os
 import stat
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from hashlib import sha256
 from itertools import accumulate
@@ -20,6 +20,15 @@ from modelsec.errors import (
 )
 
 Blame = type[DecryptionError] | type[MalformedArtifactError]
+
+
+def names_digest(names: Iterable[str]) -> str:
+    """Return the hex SHA-256 over each name, in code-point order, after its length in 4 bytes."""
+    digest = sha256()
+    for name in sorted(names):
+        raw = os.fsencode(name)
+        digest.update(len(raw).to_bytes(4) + raw)
+    return digest.hexdigest()
 
 
 class Listing:
@@ -49,12 +58,8 @@ class Listing:
         return tuple(self._files)
 
     def digest(self) -> str:
-        """Return the hex SHA-256 over each name after its length in 4 bytes."""
-        digest = sha256()
-        for name in self._files:
-            raw = os.fsencode(name)
-            digest.update(len(raw).to_bytes(4) + raw)
-        return digest.hexdigest()
+        """Return the digest of the names of all files."""
+        return names_digest(self._files)
 
     def identity(self, name: str) -> Identity:
         """Return what a file was when it was listed.

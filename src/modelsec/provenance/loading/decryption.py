@@ -8,12 +8,11 @@ bytes, which are signed, too; every other file is handed out as it is.
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from hashlib import sha256
-from os import fsencode
 from typing import TYPE_CHECKING, Final
 
 from modelsec.encryption.context import Context, pairs_of
 from modelsec.encryption.decrypting import decrypt_to_buffer
+from modelsec.encryption.folder_listing import names_digest
 from modelsec.encryption.folders import FILE, FILES, SET, own_pairs
 from modelsec.encryption.header import MAGIC, MAX_HEADER, Header
 from modelsec.encryption.receipts import Decrypted
@@ -115,13 +114,8 @@ class Decryptor:
         return folder
 
     def _names_within(self, folder: str) -> str:
-        """Return the hex SHA-256 over each name after its length in 4 bytes, as folders have it."""
-        digest = sha256()
-        for name in sorted(self._names):
-            if name.startswith(folder):
-                raw = fsencode(name.removeprefix(folder))
-                digest.update(len(raw).to_bytes(4) + raw)
-        return digest.hexdigest()
+        within = (name for name in self._names if name.startswith(folder))
+        return names_digest(name.removeprefix(folder) for name in within)
 
     def _note(
         self, name: str, header: Header, size: int, folder: str | None, claimed: Context
