@@ -4,9 +4,9 @@ The public names below are resolved on first use (PEP 562), so that ``import mod
 next to nothing and a missing extra is noticed only where it is needed.
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
+from modelsec.lazy import resolver
 from modelsec.version import __version__ as __version__
 
 if TYPE_CHECKING:
@@ -126,16 +126,4 @@ __all__ = [
     "sign",
 ]
 
-
-def __getattr__(name: str) -> object:
-    """Resolve a public name from the module that defines it."""
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value: object = getattr(import_module(_HOMES[name]), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    """List the public names, resolved or not."""
-    return sorted({*globals(), *_HOMES})
+__getattr__, __dir__ = resolver(__name__, _HOMES, globals())

@@ -1,7 +1,8 @@
 """Models encrypted at rest: AES-256-GCM, a key for each file, and keys that wrap those keys."""
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from modelsec.lazy import resolver
 
 if TYPE_CHECKING:
     from modelsec.encryption.aws_kms import AwsKmsWrapper
@@ -85,17 +86,4 @@ __all__ = [
     "wrapper_from_uri",
 ]
 
-
-def __getattr__(name: str) -> object:
-    """Resolve a public name on first use: whoever decrypts needs none of the key services."""
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value: object = getattr(import_module(home), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    """List the public names, resolved or not."""
-    return sorted({*globals(), *_HOMES})
+__getattr__, __dir__ = resolver(__name__, _HOMES, globals())

@@ -3,8 +3,9 @@
 Names are resolved on first use (PEP 562): a card needs no numpy, a conversion no cryptography.
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from modelsec.lazy import resolver
 
 if TYPE_CHECKING:
     from modelsec.provenance.cards.annex_iv import Outline, annex_iv_outline
@@ -29,35 +30,35 @@ if TYPE_CHECKING:
     from modelsec.provenance.verifier import FormatCheck, ModelProvenanceVerifier
 
 _HOMES = {
-    "Approval": "cards.approval_envelope",
-    "Approved": "cards.approval",
-    "CardDocument": "cards.card_document",
-    "CardInfo": "cards.card_info",
-    "Conversion": "conversion.record",
-    "ConvertedTensor": "conversion.record",
-    "Decryption": "loading.decryption",
-    "DroppedLeaf": "conversion.state_dict",
-    "FormatCheck": "verifier",
-    "IntegrityCheck": "integrity",
-    "ModelCard": "cards.card",
-    "ModelProvenanceVerifier": "verifier",
-    "Outline": "cards.annex_iv",
-    "VerifiedModel": "loading.verified_model",
-    "annex_iv_outline": "cards.annex_iv",
-    "approve": "cards.approval",
-    "card_problems": "cards.readme_check",
-    "card_to_markdown": "cards.card_markdown",
-    "card_to_ml_bom": "cards.ml_bom",
-    "check_integrity": "integrity",
-    "compare_with_model": "cards.comparison",
-    "convert": "conversion.process",
-    "load_safetensors_verified": "loading.verified_safetensors",
-    "make_card": "cards.card",
-    "ml_bom_json": "cards.ml_bom",
-    "open_verified": "loading.opening",
-    "read_arrays": "loading.safetensors_arrays",
-    "read_card": "cards.card_document",
-    "verify_approval": "cards.approval",
+    "Approval": "modelsec.provenance.cards.approval_envelope",
+    "Approved": "modelsec.provenance.cards.approval",
+    "CardDocument": "modelsec.provenance.cards.card_document",
+    "CardInfo": "modelsec.provenance.cards.card_info",
+    "Conversion": "modelsec.provenance.conversion.record",
+    "ConvertedTensor": "modelsec.provenance.conversion.record",
+    "Decryption": "modelsec.provenance.loading.decryption",
+    "DroppedLeaf": "modelsec.provenance.conversion.state_dict",
+    "FormatCheck": "modelsec.provenance.verifier",
+    "IntegrityCheck": "modelsec.provenance.integrity",
+    "ModelCard": "modelsec.provenance.cards.card",
+    "ModelProvenanceVerifier": "modelsec.provenance.verifier",
+    "Outline": "modelsec.provenance.cards.annex_iv",
+    "VerifiedModel": "modelsec.provenance.loading.verified_model",
+    "annex_iv_outline": "modelsec.provenance.cards.annex_iv",
+    "approve": "modelsec.provenance.cards.approval",
+    "card_problems": "modelsec.provenance.cards.readme_check",
+    "card_to_markdown": "modelsec.provenance.cards.card_markdown",
+    "card_to_ml_bom": "modelsec.provenance.cards.ml_bom",
+    "check_integrity": "modelsec.provenance.integrity",
+    "compare_with_model": "modelsec.provenance.cards.comparison",
+    "convert": "modelsec.provenance.conversion.process",
+    "load_safetensors_verified": "modelsec.provenance.loading.verified_safetensors",
+    "make_card": "modelsec.provenance.cards.card",
+    "ml_bom_json": "modelsec.provenance.cards.ml_bom",
+    "open_verified": "modelsec.provenance.loading.opening",
+    "read_arrays": "modelsec.provenance.loading.safetensors_arrays",
+    "read_card": "modelsec.provenance.cards.card_document",
+    "verify_approval": "modelsec.provenance.cards.approval",
 }
 
 __all__ = [
@@ -92,16 +93,4 @@ __all__ = [
     "verify_approval",
 ]
 
-
-def __getattr__(name: str) -> object:
-    """Resolve a public name from the module that defines it."""
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value: object = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    """List the public names, resolved or not."""
-    return sorted({*globals(), *_HOMES})
+__getattr__, __dir__ = resolver(__name__, _HOMES, globals())

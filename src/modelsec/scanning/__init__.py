@@ -1,7 +1,8 @@
 """Is this model file safe to load? Decided by content, with proof of coverage."""
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from modelsec.lazy import resolver
 
 if TYPE_CHECKING:
     from modelsec.scanning.file import scan
@@ -13,19 +14,19 @@ if TYPE_CHECKING:
     from modelsec.scanning.tree import Progress, scan_tree
 
 _HOMES = {
-    "Coverage": "finding",
-    "Finding": "finding",
-    "Limits": "limits",
-    "Policy": "policy",
-    "Progress": "tree",
-    "Rule": "finding",
-    "ScanReport": "report",
-    "TreeReport": "report",
-    "Verdict": "finding",
-    "WeightsOnly": "torch_rules",
-    "scan": "file",
-    "scan_tree": "tree",
-    "weights_only": "torch_rules",
+    "Coverage": "modelsec.scanning.finding",
+    "Finding": "modelsec.scanning.finding",
+    "Limits": "modelsec.scanning.limits",
+    "Policy": "modelsec.scanning.policy",
+    "Progress": "modelsec.scanning.tree",
+    "Rule": "modelsec.scanning.finding",
+    "ScanReport": "modelsec.scanning.report",
+    "TreeReport": "modelsec.scanning.report",
+    "Verdict": "modelsec.scanning.finding",
+    "WeightsOnly": "modelsec.scanning.torch_rules",
+    "scan": "modelsec.scanning.file",
+    "scan_tree": "modelsec.scanning.tree",
+    "weights_only": "modelsec.scanning.torch_rules",
 }
 
 __all__ = [
@@ -44,12 +45,5 @@ __all__ = [
     "weights_only",
 ]
 
-
-def __getattr__(name: str) -> object:
-    """Resolve a public name on first use: a scan of plain weights needs a tenth of the package."""
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value: object = getattr(import_module(f"{__name__}.{home}"), name)
-    globals()[name] = value
-    return value
+# A scan of plain weights needs a tenth of the package.
+__getattr__, __dir__ = resolver(__name__, _HOMES, globals())

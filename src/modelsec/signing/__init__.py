@@ -4,8 +4,9 @@ Names are resolved on first use (PEP 562): verifying with a bare key imports nei
 nor Sigstore, and a missing extra is noticed only where it is needed.
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from modelsec.lazy import resolver
 
 if TYPE_CHECKING:
     from modelsec.signing.claim import Authenticator, Claim
@@ -25,38 +26,38 @@ if TYPE_CHECKING:
     from modelsec.signing.x509.certificates import ANY_IDENTITY, CertifiedKey, TrustedRoots
 
 _HOMES = {
-    "ANY_IDENTITY": "x509.certificates",
-    "Authenticator": "claim",
-    "CertifiedKey": "x509.certificates",
-    "Claim": "claim",
-    "DigestCache": "hashing.digest_cache",
-    "Layout": "manifest",
-    "Manifest": "manifest",
-    "ModelSigner": "model_signer",
-    "OMS": "profile",
-    "PROFILES": "profile",
-    "PinnedDigest": "pinned_digest",
-    "PrivateKey": "keys",
-    "Profile": "profile",
-    "PublicKey": "keys",
-    "Release": "receipt",
-    "ReleaseMemory": "trust_store",
-    "Resource": "manifest",
-    "STRICT": "profile",
-    "Signatory": "trust",
-    "Signed": "producer",
-    "Signer": "trust",
-    "Trust": "trust",
-    "TrustStore": "trust_store",
-    "TrustedIdentity": "keyless",
-    "TrustedKey": "keys",
-    "TrustedKeys": "keys",
-    "TrustedRoots": "x509.certificates",
-    "UnverifiedClaims": "inspection",
-    "Verification": "receipt",
-    "Verifier": "verifier",
-    "sign": "producer",
-    "unverified_claims": "inspection",
+    "ANY_IDENTITY": "modelsec.signing.x509.certificates",
+    "Authenticator": "modelsec.signing.claim",
+    "CertifiedKey": "modelsec.signing.x509.certificates",
+    "Claim": "modelsec.signing.claim",
+    "DigestCache": "modelsec.signing.hashing.digest_cache",
+    "Layout": "modelsec.signing.manifest",
+    "Manifest": "modelsec.signing.manifest",
+    "ModelSigner": "modelsec.signing.model_signer",
+    "OMS": "modelsec.signing.profile",
+    "PROFILES": "modelsec.signing.profile",
+    "PinnedDigest": "modelsec.signing.pinned_digest",
+    "PrivateKey": "modelsec.signing.keys",
+    "Profile": "modelsec.signing.profile",
+    "PublicKey": "modelsec.signing.keys",
+    "Release": "modelsec.signing.receipt",
+    "ReleaseMemory": "modelsec.signing.trust_store",
+    "Resource": "modelsec.signing.manifest",
+    "STRICT": "modelsec.signing.profile",
+    "Signatory": "modelsec.signing.trust",
+    "Signed": "modelsec.signing.producer",
+    "Signer": "modelsec.signing.trust",
+    "Trust": "modelsec.signing.trust",
+    "TrustStore": "modelsec.signing.trust_store",
+    "TrustedIdentity": "modelsec.signing.keyless",
+    "TrustedKey": "modelsec.signing.keys",
+    "TrustedKeys": "modelsec.signing.keys",
+    "TrustedRoots": "modelsec.signing.x509.certificates",
+    "UnverifiedClaims": "modelsec.signing.inspection",
+    "Verification": "modelsec.signing.receipt",
+    "Verifier": "modelsec.signing.verifier",
+    "sign": "modelsec.signing.producer",
+    "unverified_claims": "modelsec.signing.inspection",
 }
 
 __all__ = [
@@ -94,16 +95,4 @@ __all__ = [
     "unverified_claims",
 ]
 
-
-def __getattr__(name: str) -> object:
-    """Resolve a public name from the module that defines it."""
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value: object = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    """List the public names, resolved or not."""
-    return sorted({*globals(), *_HOMES})
+__getattr__, __dir__ = resolver(__name__, _HOMES, globals())
