@@ -20,6 +20,8 @@ def add_parser(commands: "_SubParsersAction[ArgumentParser]") -> None:
         help="decrypt a model, if all of it is what was encrypted",
         description="Decrypt a file or a folder that modelsec encrypted. The target appears when "
         "all of it has been verified; if anything was changed, nothing appears.",
+        epilog="Exit codes: 0 done; 1 refused; 2 wrong usage; 4 the key service did not answer, or "
+        "refused.",
     )
     parser.add_argument("source", metavar="SRC", help="the encrypted file or folder")
     parser.add_argument("target", metavar="DST", help="the result; a file is replaced if it exists")

@@ -20,6 +20,8 @@ def add_parser(commands: "_SubParsersAction[ArgumentParser]") -> None:
         description="Encrypt a file with AES-256-GCM under a new random key, which is wrapped by "
         "your key and stored in front of it; or all files of a folder, which then belong "
         "together. The source stays: delete it yourself.",
+        epilog="Exit codes: 0 done; 1 refused; 2 wrong usage; 4 the key service did not answer, or "
+        "refused.",
     )
     parser.add_argument("source", metavar="SRC", help="the file or folder to encrypt")
     parser.add_argument("target", metavar="DST", help="the result; a file is replaced if it exists")

@@ -16,6 +16,8 @@ def add_parser(commands: "_SubParsersAction[ArgumentParser]") -> None:
         description="Wrap the key of an encrypted file, or those of all files of an encrypted "
         "folder, under another key; contents are copied as they are. Without --output every file "
         "is replaced in one step; if a folder is interrupted, give the command again.",
+        epilog="Exit codes: 0 done; 1 refused; 2 wrong usage; 4 the key service did not answer, or "
+        "refused.",
     )
     parser.add_argument("source", metavar="SRC", help="the encrypted file or folder")
     parser.add_argument("--output", metavar="DST", help="write there instead of replacing it")

@@ -55,7 +55,6 @@ _NOT_VERIFIED = (
     "cache",
 )
 _REASON = "a shared secret (--secret-file) cannot do this; use a key pair (--key)"
-_OLDER = "a shared-secret signature states no release: an older one would pass"
 _UNNAMED = "no model name was expected: another model signed with this secret would pass"
 
 
@@ -102,8 +101,8 @@ def verify_with_secret(options: Namespace) -> "Verification":
     token = _token(options.signature[0])
     with progress("verifying") as on_progress:
         found = signer.verify(options.model, token, name=options.name, on_progress=on_progress)
-    gaps = (*found.unchecked, _OLDER, *(() if options.name is not None else (_UNNAMED,)))
-    return replace(found, unchecked=tuple(dict.fromkeys(gaps)))
+    gaps = () if options.name is not None else (_UNNAMED,)
+    return replace(found, unchecked=(*found.unchecked, *gaps))
 
 
 def _signer(options: Namespace) -> "ModelSigner":
