@@ -161,7 +161,7 @@ def _check_signature_exists(options: Namespace) -> None:
     """Tell a forgotten option from an attack."""
     if options.signature is not None or not os.path.lexists(options.model):
         return
-    from modelsec.signing.producer import bundle_path, model_path  # noqa: PLC0415 - on use
+    from modelsec.signing.places import bundle_path, model_path  # noqa: PLC0415 - on use
 
     bundle = bundle_path(model_path(options.model), None)
     if not os.path.lexists(bundle):

@@ -23,7 +23,7 @@ from modelsec.signing.bundles.statement import parse_statement
 from modelsec.signing.claim import Claim, Signatures, nothing
 from modelsec.signing.moments import rfc3339, utc
 from modelsec.signing.parties import ask, trusted_parties, unchecked_by
-from modelsec.signing.producer import bundle_path, model_path
+from modelsec.signing.places import bundle_path, model_path
 from modelsec.signing.profile import Profile
 from modelsec.signing.quorum import Authentic, agree, agreed, signers
 from modelsec.signing.receipt import Release

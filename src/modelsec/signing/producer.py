@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelsec.errors import ConfigurationError, VerificationError, shown, shown_path
-from modelsec.files import as_path, atomic_binary
+from modelsec.files import atomic_binary
 from modelsec.signing.asked_signer import AskedSigner
 from modelsec.signing.bundles.bundle import pae, parse_bundle, read_bundle, write_bundle
 from modelsec.signing.bundles.statement import build_statement
 from modelsec.signing.hashing.survey import survey
 from modelsec.signing.manifest import Algorithm, Layout, Manifest
+from modelsec.signing.places import bundle_path, model_path
 from modelsec.signing.profile import STRICT, Profile
 from modelsec.signing.receipt import Release
 from modelsec.signing.trees.names import ignore_path_fault
@@ -145,36 +146,6 @@ def sign(  # noqa: PLR0913 - the front door's options, all by keyword
         release=release,
         excluded=excluded,
     )
-
-
-def model_path(path: str | Path) -> Path:
-    """Return the path of a model.
-
-    Raises:
-        ConfigurationError: it is not a path.
-    """
-    return as_path(path, "model")
-
-
-def bundle_path(model: Path, signature: str | Path | None) -> Path:
-    """Return where a model's bundle is: where the caller says, else ``<model>.sig`` beside it.
-
-    Raises:
-        ConfigurationError: the model's path has no name to derive it from.
-    """
-    if signature is not None:
-        given = as_path(signature, "signature")
-        if not given.name:
-            raise ConfigurationError(
-                f"the signature {shown_path(given)} is a folder: name a file, e.g. in it"
-            )
-        return given
-    whole = model if model.name not in {"", ".."} else model.resolve()
-    if not whole.name:
-        raise ConfigurationError(
-            f"{shown_path(model)} has no name: say where its signature is (signature=...)"
-        )
-    return whole.with_name(f"{whole.name}.sig")
 
 
 def _refuse_to_replace(bundle: Path, model: Path) -> None:
