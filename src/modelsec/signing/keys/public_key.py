@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from modelsec.errors import ConfigurationError
 from modelsec.signing.keys.key_files import pem_block, read_key_file, write_key_file
+from modelsec.signing.keys.plain_pem import plain_key
 from modelsec.signing.keys.signatures import (
     ALGORITHMS,
     Kind,
@@ -36,7 +37,7 @@ class PublicKey:
 
     __slots__ = ("_key", "_key_id", "_kind")
 
-    def __init__(self, key: "PublicKeyObject") -> None:
+    def __init__(self, key: "PublicKeyObject", *, _key_id: str | None = None) -> None:
         kind = key_kind(key)
         if kind is None or not hasattr(key, "public_bytes"):
             raise ConfigurationError(
@@ -44,7 +45,7 @@ class PublicKey:
             )
         self._key = key
         self._kind = kind
-        self._key_id = public_key_id(key)
+        self._key_id = _key_id or public_key_id(key)
 
     @classmethod
     def from_pem(cls, pem: bytes | str) -> "PublicKey":
@@ -57,6 +58,14 @@ class PublicKey:
         label, block = pem_block(pem, "a public key")
         if label != "PUBLIC KEY":
             raise ConfigurationError(_instead_of_a_public_key(label))
+        try:
+            plain = plain_key(block)
+        except ValueError as error:
+            raise ConfigurationError(
+                f"the public key cannot be read, it must be {SUPPORTED}: {error}"
+            ) from error
+        if plain is not None:
+            return cls(plain[0], _key_id=plain[1])
         from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415 - extra
         from cryptography.hazmat.primitives.serialization import (  # noqa: PLC0415 - extra
             load_pem_public_key,
