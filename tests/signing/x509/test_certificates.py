@@ -29,6 +29,7 @@ from modelsec.signing.bundles.bundle import (
 from modelsec.signing.keys import PrivateKey
 from modelsec.signing.trust import Signer, Trust
 from modelsec.signing.x509.certificates import ANY_IDENTITY, CertifiedKey, TrustedRoots
+from tests.signing.x509.samples import BUNDLE, LEAF, MIDDLE, ROOT, identified
 from tests.support.certificates import (
     EC_KEY,
     ECDSA_SHA256,
@@ -39,23 +40,6 @@ from tests.support.certificates import (
     issue,
     signed,
 )
-
-ROOT = authority("CN=root,O=Example")
-MIDDLE = authority("CN=middle,O=Example", ROOT)
-NAMES = [
-    ("email", "alice@example.com"),
-    ("dns", "build.example.com"),
-    ("uri", "https://ci.example.com/release?ref=main"),
-]
-LEAF = issue("CN=signer,O=Example,C=GB", MIDDLE, names=NAMES)
-BUNDLE = signed(LEAF, MIDDLE)
-
-
-def identified(wanted: Any, bundle: Bundle = BUNDLE, **options: Any) -> str | None:
-    """Return the identity that is found in a bundle."""
-    trust = TrustedRoots(ROOT.pem, identity=wanted)
-    return trust.authenticate(bundle, now=NOW, **options).identity
-
 
 # What the leaf has to be
 

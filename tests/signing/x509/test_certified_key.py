@@ -12,30 +12,14 @@ from modelsec.errors import (
 )
 from modelsec.signing.bundles.bundle import (
     OMS_PREDICATE,
-    Bundle,
     ChainMaterial,
     pae,
     parse_bundle,
     write_bundle,
 )
-from modelsec.signing.x509.certificates import CertifiedKey, TrustedRoots
-from tests.support.certificates import NOW, PAYLOAD, authority, issue, signed
-
-ROOT = authority("CN=root,O=Example")
-MIDDLE = authority("CN=middle,O=Example", ROOT)
-NAMES = [
-    ("email", "alice@example.com"),
-    ("dns", "build.example.com"),
-    ("uri", "https://ci.example.com/release?ref=main"),
-]
-LEAF = issue("CN=signer,O=Example,C=GB", MIDDLE, names=NAMES)
-BUNDLE = signed(LEAF, MIDDLE)
-
-
-def identified(wanted: Any, bundle: Bundle = BUNDLE, **options: Any) -> str | None:
-    """Return the identity that is found in a bundle."""
-    trust = TrustedRoots(ROOT.pem, identity=wanted)
-    return trust.authenticate(bundle, now=NOW, **options).identity
+from modelsec.signing.x509.certificates import CertifiedKey
+from tests.signing.x509.samples import LEAF, MIDDLE, ROOT, identified
+from tests.support.certificates import PAYLOAD, authority, issue
 
 
 def test_what_a_certified_key_signs_is_verified() -> None:

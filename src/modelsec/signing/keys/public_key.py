@@ -37,7 +37,7 @@ class PublicKey:
 
     __slots__ = ("_key", "_key_id", "_kind")
 
-    def __init__(self, key: "PublicKeyObject", *, _key_id: str | None = None) -> None:
+    def __init__(self, key: "PublicKeyObject") -> None:
         kind = key_kind(key)
         if kind is None or not hasattr(key, "public_bytes"):
             raise ConfigurationError(
@@ -45,7 +45,7 @@ class PublicKey:
             )
         self._key = key
         self._kind = kind
-        self._key_id = _key_id or public_key_id(key)
+        self._key_id: str | None = None
 
     @classmethod
     def from_pem(cls, pem: bytes | str) -> "PublicKey":
@@ -65,7 +65,9 @@ class PublicKey:
                 f"the public key cannot be read, it must be {SUPPORTED}: {error}"
             ) from error
         if plain is not None:
-            return cls(plain[0], _key_id=plain[1])
+            known = cls(plain[0])
+            known._key_id = plain[1]
+            return known
         from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415 - extra
         from cryptography.hazmat.primitives.serialization import (  # noqa: PLC0415 - extra
             load_pem_public_key,
@@ -91,6 +93,8 @@ class PublicKey:
     @property
     def key_id(self) -> str:
         """Lowercase hex SHA-256 of the key's PEM text."""
+        if self._key_id is None:
+            self._key_id = public_key_id(self._key)
         return self._key_id
 
     @property
@@ -154,13 +158,13 @@ class PublicKey:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, PublicKey):
             return NotImplemented
-        return self._key_id == other._key_id
+        return self.key_id == other.key_id
 
     def __hash__(self) -> int:
-        return hash(self._key_id)
+        return hash(self.key_id)
 
     def __repr__(self) -> str:
-        return f"PublicKey({self._kind}, key_id={self._key_id!r})"
+        return f"PublicKey({self._kind}, key_id={self.key_id!r})"
 
 
 def _instead_of_a_public_key(label: str) -> str:
